@@ -1,0 +1,125 @@
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { type TarEntry, tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
+import { type Digest, sha256Stream } from '../model/digest.ts';
+import { VmbuildError } from '../model/errors.ts';
+
+/**
+ * What a tree may hold. `artifact`: directories, files and relative symbolic links that stay inside.
+ * `image`: the same, but links may point anywhere and world-writable sticky directories keep their mode.
+ */
+export type TreeKind = 'artifact' | 'image';
+
+const CHUNK = 1024 * 1024;
+
+/**
+ * Lists a folder as the entries of its canonical tar: sorted by the bytes of their paths, the root first, modes
+ * reduced to 0755 and 0644. Synchronous on purpose: it is many times as fast, and large trees go to a worker.
+ *
+ * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree of this kind cannot hold.
+ */
+export function listTree(root: string, kind: TreeKind = 'artifact'): TarEntry[] {
+  const entries: { key: Buffer; entry: TarEntry }[] = [
+    { key: Buffer.alloc(0), entry: { path: '', type: 'directory', mode: 0o755, size: 0 } },
+  ];
+  const pending = [''];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    for (const name of readdirSync(Buffer.from(`${root}/${folder}`), { encoding: 'buffer' })) {
+      const path = folder === '' ? utf8(name, folder) : `${folder}/${utf8(name, folder)}`;
+      const entry = describe(root, path, kind);
+      if (entry.type === 'directory') pending.push(path);
+      entries.push({ key: Buffer.from(path), entry });
+    }
+  }
+  entries.sort((a, b) => Buffer.compare(a.key, b.key));
+  return entries.map(({ entry }) => entry);
+}
+
+/** The canonical tar of a folder, piece by piece. Each piece is only valid until the next is asked for. */
+export function* packTree(root: string, entries: readonly TarEntry[]): Generator<Uint8Array> {
+  let length = 0;
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  for (const entry of entries) {
+    const header = tarHeader(entry);
+    length += header.length;
+    yield header;
+    if (entry.type !== 'file') continue;
+    for (const piece of readPieces(`${root}/${entry.path}`, entry, buffer)) {
+      length += piece.length;
+      yield piece;
+    }
+    const padding = tarPadding(entry.size);
+    length += padding.length;
+    if (padding.length > 0) yield padding;
+  }
+  yield tarTrailer(length);
+}
+
+/** sha256 of the canonical tar of a folder. */
+export function treeDigest(root: string, entries: readonly TarEntry[]): Digest {
+  const hash = sha256Stream();
+  for (const piece of packTree(root, entries)) hash.update(piece);
+  return hash.digest();
+}
+
+function* readPieces(path: string, entry: TarEntry, buffer: Buffer): Generator<Uint8Array> {
+  const file = openSync(path, 'r');
+  try {
+    let left = entry.size;
+    while (left > 0) {
+      const count = readSync(file, buffer, 0, Math.min(left, CHUNK), null);
+      if (count === 0) throw new VmbuildError('OUTPUT_INVALID', `${quote(entry.path)} became shorter while it was read`);
+      left -= count;
+      yield buffer.subarray(0, count);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function describe(root: string, path: string, kind: TreeKind): TarEntry {
+  const stat = lstatSync(`${root}/${path}`);
+  if (stat.isSymbolicLink()) {
+    const target = utf8(readlinkSync(Buffer.from(`${root}/${path}`), { encoding: 'buffer' }), path);
+    if (kind === 'artifact') refuseEscape(path, target);
+    return { path, type: 'symlink', mode: 0o755, size: 0, target };
+  }
+  if (kind === 'artifact' && (stat.mode & 0o6000) !== 0) throw refused(path, 'has a setuid or setgid bit');
+  if (stat.isDirectory()) {
+    const sticky = kind === 'image' && (stat.mode & 0o7777) === 0o1777;
+    return { path, type: 'directory', mode: sticky ? 0o1777 : 0o755, size: 0 };
+  }
+  if (stat.isFile()) {
+    return { path, type: 'file', mode: (stat.mode & 0o111) === 0 ? 0o644 : 0o755, size: stat.size };
+  }
+  throw refused(path, 'is a special file (device, socket or pipe)');
+}
+
+/** A link may only lead to a place inside the tree, however it is mounted. */
+function refuseEscape(path: string, target: string): void {
+  if (target.startsWith('/')) throw refused(path, `is an absolute link to ${quote(target)}`);
+  let depth = path.split('/').length - 1;
+  for (const part of target.split('/')) {
+    if (part === '..') depth -= 1;
+    else if (part !== '' && part !== '.') depth += 1;
+    if (depth < 0) throw refused(path, `is a link that leads out of the tree, to ${quote(target)}`);
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function utf8(bytes: Buffer, where: string): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw refused(where, `holds a name that is not UTF-8: ${quote(bytes.toString('latin1'))}`);
+  }
+}
+
+function refused(path: string, why: string): VmbuildError {
+  return new VmbuildError('OUTPUT_INVALID', `${path === '' ? 'the root' : quote(path)} ${why}; a tree cannot hold that`);
+}
+
+/** Quotes a path so that control characters in it cannot reach a terminal. */
+function quote(path: string): string {
+  return JSON.stringify(path);
+}

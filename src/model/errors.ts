@@ -1,0 +1,93 @@
+/**
+ * The closed list of error codes. Each stands in docs/errors.md with its meaning and remedy (a test
+ * compares the two). A code is never reused for something else.
+ */
+export const ERROR_CODES = {
+  USAGE: 'the command line is wrong',
+  INTERNAL: 'a defect in vmbuild itself',
+  INTERRUPTED: 'stopped by Ctrl-C or a signal',
+  RECIPE_INVALID: 'a recipe, platform or image description is wrong',
+  RECIPE_NOT_FOUND: 'no recipe has this name',
+  RECIPE_CYCLE: 'recipes need each other in a circle',
+  RECIPE_DUPLICATE: 'two recipes claim one name',
+  BUDGET_EXCEEDED: 'the parts do not fit into the flash',
+  IMAGE_NOT_LOCKED: 'an image has no lock, or one that does not fit its image.json',
+  IMAGE_MISMATCH: 'an assembled image is not the one that the lock names',
+  IMAGE_RESOLVE: 'the wanted packages cannot be resolved',
+  SIGNATURE_INVALID: 'the signature of a package index does not verify',
+  SOURCE_UNAVAILABLE: 'a source could not be fetched from any of its locations',
+  SOURCE_MISMATCH: 'a source was fetched but its digest is another',
+  PACKAGE_GONE: 'the mirror no longer has a pinned Debian package',
+  BUILD_FAILED: 'a build step exited with an error',
+  OUTPUT_INVALID: 'a build step left something in /out that cannot be an artifact',
+  NOT_REPRODUCED: 'a rebuild gave other bytes than the recorded build',
+  EXECUTOR_UNAVAILABLE: 'the chosen executor does not work on this machine',
+  EXECUTOR_FAILED: 'the executor failed, not the build step',
+  STORE_UNUSABLE: 'the store cannot be written, or is of another format',
+  STORE_DAMAGED: 'something in the store is not what its name says',
+  DISK_FULL: 'no space left',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What a person needs to act on a failure; everything but the message is optional. */
+export interface ErrorDetails {
+  /** The step, image, source or recipe that failed. */
+  readonly step?: string | undefined;
+  /** What to do next: one sentence or a command, per entry. */
+  readonly hints?: readonly string[] | undefined;
+  /** A path or a command that shows the whole log. */
+  readonly log?: string | undefined;
+  /** The error underneath. */
+  readonly cause?: unknown;
+}
+
+/** Every failure that vmbuild foresees. Rendering is the CLI's work; this is data. */
+export class VmbuildError extends Error {
+  readonly code: ErrorCode;
+  readonly step: string | undefined;
+  readonly hints: readonly string[];
+  readonly log: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'VmbuildError';
+    this.code = code;
+    this.step = details.step;
+    this.hints = details.hints ?? [];
+    this.log = details.log;
+  }
+}
+
+/** The `code` of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** The message of anything that was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Turns ENOSPC, EDQUOT and EROFS into errors that say what to do; passes everything else through. */
+export function explainSystemError(error: unknown, what: string): unknown {
+  if (error instanceof VmbuildError) return error;
+  switch (systemErrorCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new VmbuildError('DISK_FULL', `no space left while ${what}`, {
+        cause: error,
+        hints: ['Free some space, or put the store elsewhere with VMBUILD_STORE=<folder>.'],
+      });
+    case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
+      return new VmbuildError('STORE_UNUSABLE', `not permitted while ${what}: ${errorMessage(error)}`, {
+        cause: error,
+        hints: ['Make the store writable for this user, or choose another with VMBUILD_STORE=<folder>.'],
+      });
+    default:
+      return error;
+  }
+}
