@@ -1,0 +1,160 @@
+import { BUILD_PLATFORM, DEFAULT_SOURCE_DATE_EPOCH, SANDBOX_VERSION } from '../model/buildKey.ts';
+import { type Derivation, derivationHash } from '../model/derivation.ts';
+import type { Digest } from '../model/digest.ts';
+import { VmbuildError } from '../model/errors.ts';
+import type { FlashBudget, Recipe } from '../model/recipe.ts';
+import { firstIssue, recipeSchema } from '../model/recipeSchema.ts';
+import type { Source } from '../model/source.ts';
+import type { Project, TargetLocation } from './project.ts';
+import { loadRecipeFiles, type RecipeFiles } from './recipeFiles.ts';
+import { resolveSource } from './resolveSource.ts';
+
+/** A recipe, checked and resolved: its derivation, and what is needed to run it. */
+export interface Step {
+  readonly target: string;
+  readonly derivation: Derivation;
+  /** Derivation hash. */
+  readonly hash: Digest;
+  readonly description: string;
+  readonly recipeFile: string;
+  readonly files: RecipeFiles;
+  /** Image by name and by the digest that its lock states. */
+  readonly image: LockedImage;
+  /** Mount name → step that makes it. */
+  readonly inputs: Readonly<Record<string, Step>>;
+  /** Mount name → source. */
+  readonly sources: Readonly<Record<string, Source>>;
+  readonly flashBudget: FlashBudget | undefined;
+}
+
+/** An image as planning knows it: from its lock alone. */
+export interface LockedImage {
+  readonly name: string;
+  /** Folder with image.json and lock.json. */
+  readonly folder: string;
+  /** Digest of the OCI config. */
+  readonly digest: Digest;
+}
+
+/** Finds the locked image of this name; throws RECIPE_INVALID or IMAGE_NOT_LOCKED. */
+export type ImageCatalog = (name: string, usedBy: string) => Promise<LockedImage>;
+
+/** Evaluates recipes to steps, each target once. */
+export interface Evaluator {
+  /**
+   * The step of a target, with all that it needs.
+   *
+   * @throws VmbuildError RECIPE_* that names file and field; nothing has run by then.
+   */
+  evaluate(target: string): Promise<Step>;
+}
+
+/** Makes an evaluator for the recipes of a project. */
+export function createEvaluator(project: Project, images: ImageCatalog): Evaluator {
+  const steps = new Map<string, Promise<Step>>();
+
+  /** `path` are the targets on the way here: meeting one of them again is a cycle. */
+  const evaluate = (target: string, path: readonly string[], neededBy?: string): Promise<Step> => {
+    if (path.includes(target)) {
+      const cycle = [...path.slice(path.indexOf(target)), target].join(' → ');
+      throw new VmbuildError('RECIPE_CYCLE', `${neededBy}: inputs: the recipes need each other: ${cycle}`);
+    }
+    let step = steps.get(target);
+    if (step === undefined) {
+      step = evaluateTarget(target, path, neededBy);
+      // Two branches may wait for it; each gets the same error, and neither is left unhandled.
+      step.catch(() => {});
+      steps.set(target, step);
+    }
+    return step;
+  };
+
+  const evaluateTarget = async (target: string, path: readonly string[], neededBy?: string): Promise<Step> => {
+    const location = await locate(project, target, neededBy);
+    const recipe = await readRecipe(project, location);
+    const inputs: Record<string, Step> = {};
+    // One after another: a cycle is then always met on the path, and never as two promises that wait for each other.
+    for (const [mount, name] of Object.entries(recipe.inputs ?? {})) {
+      inputs[mount] = await evaluate(name, [...path, target], `${location.file}: inputs.${mount}`);
+    }
+    return resolve(location, recipe, inputs, images);
+  };
+
+  return { evaluate: async (target) => evaluate(target, []) };
+}
+
+async function locate(project: Project, target: string, neededBy: string | undefined): Promise<TargetLocation> {
+  try {
+    return await project.locate(target);
+  } catch (error) {
+    if (neededBy === undefined || !(error instanceof VmbuildError)) throw error;
+    throw new VmbuildError(error.code, `${neededBy}: ${error.message}`, { hints: error.hints, cause: error });
+  }
+}
+
+async function readRecipe(project: Project, location: TargetLocation): Promise<Recipe> {
+  const module = await project.load(location);
+  if ((module.kind === 'platform-recipe') !== (location.platform !== undefined)) {
+    throw new VmbuildError(
+      'RECIPE_NOT_FOUND',
+      module.kind === 'recipe'
+        ? `${location.file} is the same for all platforms; its target has no platform in its name`
+        : `${location.file} is a function of a platform; its targets are called ${location.target}-<platform>`,
+    );
+  }
+  const recipe =
+    module.kind === 'recipe' ? module.recipe : module.recipe(await project.platform(location.platform as string));
+  const issue = firstIssue(recipeSchema, recipe);
+  if (issue !== undefined) throw new VmbuildError('RECIPE_INVALID', `${location.file}: ${issue}`);
+  return recipe;
+}
+
+async function resolve(
+  location: TargetLocation,
+  recipe: Recipe,
+  inputs: Readonly<Record<string, Step>>,
+  images: ImageCatalog,
+): Promise<Step> {
+  const sources: Record<string, Source> = {};
+  for (const [mount, declared] of Object.entries(recipe.sources ?? {})) {
+    if (mount in inputs) {
+      throw new VmbuildError('RECIPE_INVALID', `${location.file}: sources.${mount}: is the name of an input as well`);
+    }
+    sources[mount] = await resolveSource(declared, {
+      mount,
+      folder: location.folder,
+      field: `${location.file}: sources.${mount}`,
+    });
+  }
+  const image = await images(recipe.image, `${location.file}: image`);
+  const files = await loadRecipeFiles(recipe.files ?? [], {
+    folder: location.folder,
+    recipes: location.root.recipes,
+    recipeFile: location.file,
+  });
+  const derivation: Derivation = {
+    format: 1,
+    name: location.target,
+    platform: BUILD_PLATFORM,
+    sandbox: SANDBOX_VERSION,
+    image: image.digest,
+    command: recipe.command,
+    env: recipe.env ?? {},
+    recipe: files.digest,
+    sourceDateEpoch: recipe.sourceDateEpoch ?? DEFAULT_SOURCE_DATE_EPOCH,
+    inputs: Object.fromEntries(Object.entries(inputs).map(([mount, step]) => [mount, step.hash])),
+    sources: Object.fromEntries(Object.entries(sources).map(([mount, { kind, digest }]) => [mount, { kind, digest }])),
+  };
+  return {
+    target: location.target,
+    derivation,
+    hash: derivationHash(derivation),
+    description: recipe.description,
+    recipeFile: location.file,
+    files,
+    image,
+    inputs,
+    sources,
+    flashBudget: recipe.flashBudget,
+  };
+}

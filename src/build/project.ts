@@ -1,0 +1,174 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { isTargetName } from '../model/names.ts';
+import type { Platform, PlatformModule, RecipeModule } from '../model/recipe.ts';
+import { firstIssue, platformSchema } from '../model/recipeSchema.ts';
+
+/** A folder that holds `recipes/` and `docker/`: a checkout of vmbuild, or a project of the user's own. */
+export interface ProjectRoot {
+  readonly recipes: string;
+  readonly images: string;
+}
+
+/** Where the recipe of a target stands. Nothing has been loaded yet. */
+export interface TargetLocation {
+  readonly target: string;
+  readonly root: ProjectRoot;
+  /** The recipe's folder. */
+  readonly folder: string;
+  readonly file: string;
+  /** The platform's name, if the recipe is a function of a platform. */
+  readonly platform: string | undefined;
+}
+
+const PLATFORMS = 'platforms';
+
+/** The recipes and platforms of all roots; folders are listed once, modules loaded only when wanted. */
+export interface Project {
+  readonly roots: readonly ProjectRoot[];
+  /** Targets that exist by their folders, sorted. Platform recipes appear once per platform. */
+  targets(): Promise<readonly string[]>;
+  locate(target: string): Promise<TargetLocation>;
+  /** Loads the recipe module of a location. */
+  load(location: TargetLocation): Promise<RecipeModule>;
+  platform(name: string): Promise<Platform>;
+}
+
+interface Folders {
+  readonly recipes: ReadonlyMap<string, ProjectRoot>;
+  readonly platforms: ReadonlyMap<string, ProjectRoot>;
+}
+
+/** Opens the recipe folders of `roots`. */
+export function openProject(roots: readonly ProjectRoot[]): Project {
+  let folders: Promise<Folders> | undefined;
+  const list = (): Promise<Folders> => (folders ??= listFolders(roots));
+
+  return {
+    roots,
+    async targets() {
+      const { recipes, platforms } = await list();
+      const names: string[] = [];
+      for (const [name, root] of recipes) {
+        const module = await loadModule(recipeFile(root, name));
+        if (module.kind === 'recipe') names.push(name);
+        else for (const platform of platforms.keys()) names.push(`${name}-${platform}`);
+      }
+      return names.sort();
+    },
+
+    async locate(target) {
+      const { recipes, platforms } = await list();
+      const plain = recipes.get(target);
+      const matches: TargetLocation[] = plain === undefined ? [] : [location(target, target, plain, undefined)];
+      for (const platform of platforms.keys()) {
+        const name = target.endsWith(`-${platform}`) ? target.slice(0, -platform.length - 1) : '';
+        const root = recipes.get(name);
+        if (root !== undefined) matches.push(location(target, name, root, platform));
+      }
+      if (matches.length > 1) {
+        throw new VmbuildError('RECIPE_DUPLICATE', `${target} is claimed twice: ${matches.map((match) => match.file).join(', ')}`);
+      }
+      if (matches[0] === undefined) throw notFound(target, [...recipes.keys()], [...platforms.keys()], roots);
+      return matches[0];
+    },
+
+    load: (location) => loadModule(location.file),
+
+    async platform(name) {
+      const root = (await list()).platforms.get(name);
+      if (root === undefined) throw new VmbuildError('RECIPE_NOT_FOUND', `no platform is called ${name}`);
+      const file = join(root.recipes, PLATFORMS, name, 'platform.ts');
+      const module = (await importDefault(file)) as Partial<PlatformModule> | undefined;
+      if (module?.kind !== 'platform') {
+        throw new VmbuildError('RECIPE_INVALID', `${file}: default export: must be definePlatform({…})`);
+      }
+      const issue = firstIssue(platformSchema, module.platform);
+      if (issue !== undefined) throw new VmbuildError('RECIPE_INVALID', `${file}: ${issue}`);
+      const description = (module as PlatformModule).platform;
+      return {
+        ...description,
+        name,
+        file: (path) => ({ from: `${PLATFORMS}/${name}/${path}`, to: `platform/${path}` }),
+      };
+    },
+  };
+}
+
+async function listFolders(roots: readonly ProjectRoot[]): Promise<Folders> {
+  const recipes = new Map<string, ProjectRoot>();
+  const platforms = new Map<string, ProjectRoot>();
+  for (const root of roots) {
+    await collect(root, root.recipes, 'recipe.ts', recipes);
+    await collect(root, join(root.recipes, PLATFORMS), 'platform.ts', platforms);
+  }
+  return { recipes, platforms };
+}
+
+async function collect(root: ProjectRoot, folder: string, file: string, found: Map<string, ProjectRoot>): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(noEntries)) {
+    const files = entry.isDirectory() ? await readdir(join(folder, entry.name)) : [];
+    if (!files.includes(file)) continue;
+    const path = join(folder, entry.name, file);
+    if (!isTargetName(entry.name)) {
+      throw new VmbuildError('RECIPE_INVALID', `${path}: folder name: must be lower-case letters, digits and hyphens`);
+    }
+    const other = found.get(entry.name);
+    if (other !== undefined) {
+      throw new VmbuildError('RECIPE_DUPLICATE', `${entry.name} is defined in ${other.recipes} and in ${root.recipes}`);
+    }
+    found.set(entry.name, root);
+  }
+}
+
+function noEntries(error: unknown): never[] {
+  if (systemErrorCode(error) === 'ENOENT') return [];
+  throw error;
+}
+
+function recipeFile(root: ProjectRoot, name: string): string {
+  return join(root.recipes, name, 'recipe.ts');
+}
+
+function location(target: string, name: string, root: ProjectRoot, platform: string | undefined): TargetLocation {
+  return { target, root, folder: join(root.recipes, name), file: recipeFile(root, name), platform };
+}
+
+async function loadModule(file: string): Promise<RecipeModule> {
+  const module = (await importDefault(file)) as Partial<RecipeModule> | undefined;
+  const valid =
+    (module?.kind === 'recipe' && typeof module.recipe === 'object') ||
+    (module?.kind === 'platform-recipe' && typeof module.recipe === 'function');
+  if (!valid) {
+    throw new VmbuildError(
+      'RECIPE_INVALID',
+      `${file}: default export: must be defineRecipe({…}) or definePlatformRecipe((platform) => ({…}))`,
+    );
+  }
+  return module as RecipeModule;
+}
+
+async function importDefault(file: string): Promise<unknown> {
+  try {
+    return ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+  } catch (error) {
+    throw new VmbuildError('RECIPE_INVALID', `${file} cannot be loaded: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function notFound(
+  target: string,
+  recipes: readonly string[],
+  platforms: readonly string[],
+  roots: readonly ProjectRoot[],
+): VmbuildError {
+  const where = roots.map((root) => root.recipes).join(', ');
+  return new VmbuildError('RECIPE_NOT_FOUND', `no recipe is called ${JSON.stringify(target)} in ${where}`, {
+    hints: [
+      'vmbuild ls shows all targets.',
+      `Recipes: ${recipes.sort().join(', ') || 'none'}; platforms: ${platforms.sort().join(', ') || 'none'}.`,
+    ],
+  });
+}

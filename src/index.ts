@@ -1,0 +1,21 @@
+/** What recipes import from `vmbuild`. */
+export {
+  debian,
+  definePlatform,
+  definePlatformRecipe,
+  defineRecipe,
+  gomod,
+  goToolchain,
+  https,
+  local,
+} from './model/recipe.ts';
+export type {
+  FlashBudget,
+  Platform,
+  PlatformDescription,
+  PlatformModule,
+  Recipe,
+  RecipeFile,
+  RecipeModule,
+  SourceDeclaration,
+} from './model/recipe.ts';

@@ -1,0 +1,152 @@
+/**
+ * What people write: recipes, platforms and sources as typed data. The functions here only mark what
+ * they are given, so that loading a recipe does no work; build/evaluate.ts checks and resolves it.
+ */
+
+/** A file for /recipe: a path relative to the recipe's folder, or one from another folder below recipes/. */
+export type RecipeFile = string | { readonly from: string; readonly to: string };
+
+/** A file of the Debian archive. */
+export interface DebianSource {
+  readonly type: 'debian';
+  /** Below the archive's root: `pool/main/…`. */
+  readonly path: string;
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size?: number;
+  /** A time at which snapshot.debian.org has it, `YYYYMMDDTHHMMSSZ`. */
+  readonly snapshot?: string;
+}
+
+/** A file on web servers; `integrity` is a Subresource Integrity string and may stand instead of `sha256`. */
+export interface HttpsSource {
+  readonly type: 'https';
+  readonly urls: readonly string[];
+  readonly sha256?: string;
+  readonly integrity?: string;
+  readonly size?: number;
+}
+
+/** A file or tree beside the recipe that is too large for /recipe. */
+export interface LocalSource {
+  readonly type: 'local';
+  /** Relative to the recipe's folder. */
+  readonly path: string;
+  readonly sha256?: string;
+  /** Digest of the canonical tar, if it is a tree. */
+  readonly tree?: string;
+}
+
+/** Go modules as a tree in the layout of GOPROXY. */
+export interface GomodSource {
+  readonly type: 'gomod';
+  /** A go.sum, relative to the recipe's folder. */
+  readonly sum: string;
+  /** Digest of the tree's canonical tar. */
+  readonly tree: string;
+}
+
+/** A Go toolchain as a GOROOT tree, from the module golang.org/toolchain. */
+export interface GoToolchainSource {
+  readonly type: 'gotoolchain';
+  /** For example `go1.26.8`. */
+  readonly version: string;
+  /** `h1:…` of the module's zip. */
+  readonly h1: string;
+  /** Digest of the tree's canonical tar. */
+  readonly tree: string;
+}
+
+export type SourceDeclaration = DebianSource | HttpsSource | LocalSource | GomodSource | GoToolchainSource;
+
+/** What must fit into the flash, for the check at planning time. */
+export interface FlashBudget {
+  /** Bytes. */
+  readonly limit: number;
+  /** What a person calls the part → the file of a target that fills it. */
+  readonly parts: Readonly<Record<string, { readonly input: string; readonly file: string }>>;
+}
+
+/** How one artifact is made. */
+export interface Recipe {
+  readonly description: string;
+  /** Folder name below docker/. */
+  readonly image: string;
+  /** Mount name → target; the artifact appears at /in/<mount name>. */
+  readonly inputs?: Readonly<Record<string, string>>;
+  /** Mount name → fixed-output source; it appears at /in/<mount name>. */
+  readonly sources?: Readonly<Record<string, SourceDeclaration>>;
+  /** Files that appear at /recipe; nothing else of the folder does. */
+  readonly files?: readonly RecipeFile[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly command: readonly string[];
+  /** Seconds since 1970; 1980-01-01 unless given. */
+  readonly sourceDateEpoch?: number;
+  readonly flashBudget?: FlashBudget;
+}
+
+/** What is particular to one board. */
+export interface PlatformDescription {
+  readonly description: string;
+  /** Bytes: the flash chip, and what VMBoot may take of it. */
+  readonly flash: { readonly size: number; readonly budget: number };
+  /** Of the outer Linux, the one in flash. */
+  readonly kernelCommandLine: string;
+}
+
+/** A platform as recipes see it. */
+export interface Platform extends PlatformDescription {
+  readonly name: string;
+  /** Names a file of the platform's folder; it appears at /recipe/platform/<path>. */
+  file(path: string): RecipeFile;
+}
+
+/** The default export of a recipe.ts or platform.ts, marked with its kind. */
+export type RecipeModule =
+  | { readonly kind: 'recipe'; readonly recipe: Recipe }
+  | { readonly kind: 'platform-recipe'; readonly recipe: (platform: Platform) => Recipe };
+
+export interface PlatformModule {
+  readonly kind: 'platform';
+  readonly platform: PlatformDescription;
+}
+
+/** A recipe that is the same for all platforms. Its target is called like its folder. */
+export function defineRecipe(recipe: Recipe): RecipeModule {
+  return { kind: 'recipe', recipe };
+}
+
+/** A recipe that is a function of a platform. Its targets are called `<folder>-<platform>`. */
+export function definePlatformRecipe(recipe: (platform: Platform) => Recipe): RecipeModule {
+  return { kind: 'platform-recipe', recipe };
+}
+
+/** A board: recipes/platforms/<name>/platform.ts. */
+export function definePlatform(platform: PlatformDescription): PlatformModule {
+  return { kind: 'platform', platform };
+}
+
+/** A file of the Debian archive, through the machine's own mirrors. */
+export function debian(source: Omit<DebianSource, 'type'>): DebianSource {
+  return { type: 'debian', ...source };
+}
+
+/** A file on one or more web servers. */
+export function https(source: Omit<HttpsSource, 'type'>): HttpsSource {
+  return { type: 'https', ...source };
+}
+
+/** A file or tree beside the recipe. */
+export function local(source: Omit<LocalSource, 'type'>): LocalSource {
+  return { type: 'local', ...source };
+}
+
+/** The Go modules of a go.sum, through the machine's GOPROXY. */
+export function gomod(source: Omit<GomodSource, 'type'>): GomodSource {
+  return { type: 'gomod', ...source };
+}
+
+/** A Go toolchain, through the machine's GOPROXY. */
+export function goToolchain(source: Omit<GoToolchainSource, 'type'>): GoToolchainSource {
+  return { type: 'gotoolchain', ...source };
+}
