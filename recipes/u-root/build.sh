@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds the initramfs: u-root's init, shell and tools, and vmboot with gokvm, in one Go binary.
+#   /in/go                 the Go toolchain (GOROOT)
+#   /in/gomod              every module of go.sum, in the layout of a module proxy
+#   /recipe/go.mod,go.sum  exactly which modules
+#   /recipe/commands.txt   which commands
+#   /recipe/uinit          what runs at boot
+#   -> /out/initramfs.cpio.xz
+set -euo pipefail
+
+fail() { printf 'u-root: %s\n' "$*" >&2; exit 1; }
+
+# The modules were checked against go.sum's hashes when they were fetched, and go checks them once
+# more; asking a checksum database would need the network.
+export GOROOT=/in/go GOTOOLCHAIN=local GOPROXY=file:///in/gomod GONOSUMDB='*' GOFLAGS='-mod=mod -trimpath -buildvcs=false'
+export GOPATH=/build/go GOCACHE=/build/go-cache GOENV=off GOTELEMETRY=off GOMAXPROCS="$VMBUILD_JOBS"
+export GOOS=linux GOARCH=amd64 GOAMD64=v1 CGO_ENABLED=0
+export PATH="$GOROOT/bin:$PATH"
+
+# go writes to go.mod and go.sum as it likes, so it gets copies; that it did not is checked below.
+mkdir module
+cp /recipe/go.mod /recipe/go.sum /recipe/tools.go module/
+cd module
+
+go build -o ../mkuimage github.com/u-root/mkuimage/cmd/mkuimage
+
+mapfile -t commands < <(grep -v -e '^#' -e '^$' /recipe/commands.txt)
+# -initcmd: without it the archive has no /init. -trimpath in mkuimage itself makes GOROOT necessary.
+../mkuimage -o /build/initramfs.cpio -format cpio -initcmd init -defaultsh gosh \
+  -files /recipe/uinit:bin/uinit "${commands[@]}"
+
+for file in go.mod go.sum; do
+  cmp "$file" "/recipe/$file" || fail "$file does not list exactly what the build uses"
+done
+
+cd ..
+for path in init bin/uinit bbin/bb bbin/vmboot bbin/gosh; do
+  # a cpio header is followed by the name and a NUL
+  grep -qaF -- "$path" initramfs.cpio || fail "$path is missing from the initramfs"
+done
+# crc32 is the only check that the kernel's decoder knows; one thread, because the number of threads
+# decides where xz cuts its blocks.
+xz --check=crc32 -9 -T1 -c initramfs.cpio > /out/initramfs.cpio.xz
+(($(stat -c %s /out/initramfs.cpio.xz) > 1000000)) || fail 'the initramfs is far too small'
+printf 'u-root: %s commands, %s bytes, %s compressed\n' "${#commands[@]}" \
+  "$(stat -c %s initramfs.cpio)" "$(stat -c %s /out/initramfs.cpio.xz)"
