@@ -9,23 +9,26 @@ set -euo pipefail
 config=$1
 shift
 
-declare -A got wanted
-read_settings() { # NAME OF AN ARRAY; settings on standard input
-  local -n into=$1
+# Prints "NAME VALUE" for each setting on standard input.
+settings() {
   local line
   while IFS= read -r line; do
     if [[ $line =~ ^(CONFIG_[A-Za-z0-9_]+)=(.*)$ ]]; then
-      into[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+      printf '%s %s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
     elif [[ $line =~ ^'# '(CONFIG_[A-Za-z0-9_]+)' is not set'$ ]]; then
-      into[${BASH_REMATCH[1]}]=n
+      printf '%s n\n' "${BASH_REMATCH[1]}"
     elif [[ $line == CONFIG_* ]]; then
       printf 'no setting: %s\n' "$line" >&2
-      exit 1
+      return 1
     fi
   done
 }
-read_settings got < "$config"
-read_settings wanted < <(cat -- "$@")
+got_list=$(settings < "$config")
+wanted_list=$(cat -- "$@" | settings)
+
+declare -A got wanted
+while read -r name value; do got[$name]=$value; done <<< "$got_list"
+while read -r name value; do wanted[$name]=$value; done <<< "$wanted_list"
 
 lost=0
 for name in "${!wanted[@]}"; do
