@@ -1,3 +1,5 @@
+import type { HttpOptions } from '../io/http.ts';
+import type { Digest } from '../model/digest.ts';
 import type { Location, Source } from '../model/source.ts';
 
 /** Settings of the machine and the user that decide where sources are looked for. */
@@ -6,6 +8,10 @@ export interface FetchSettings {
   readonly sourceDirs: readonly string[];
   /** Base URLs of Debian archives, tried after the machine's own apt mirrors. */
   readonly debianMirrors: readonly string[];
+  /** Folder in place of `/`, below which apt is configured (`etc/apt`). */
+  readonly aptRoot?: string | undefined;
+  /** Base URL in front of `/<timestamp>/<path>` in place of the public Debian snapshot archive: a mirror of it. */
+  readonly debianSnapshot?: string | undefined;
   /** Overrides GOPROXY of the environment and of the go command. */
   readonly goProxy?: string | undefined;
   /** True forbids every network access. */
@@ -22,10 +28,37 @@ export interface FetchContext {
   readonly onProgress: (received: number, total: number | undefined) => void;
   /** A location failed and the next is tried, or the same once more. */
   readonly onRetry: (message: string) => void;
+  /** Other time limits and tries than usual. */
+  readonly http?: Partial<Pick<HttpOptions, 'connectTimeout' | 'idleTimeout' | 'tries' | 'backoff'>> | undefined;
 }
 
 /**
- * Gets the content of a location into the scratch folder and returns its path there. It need not be
- * verified yet, unless the location has a check of its own (a module's `h1:`).
+ * One concrete place to get a source from: a URL, a file, a set of proxies. A location stands for one or more of
+ * them; what they give is checked by `fetchSource`, whatever their own checks were.
  */
-export type Fetch<L extends Location> = (source: Source, location: L, context: FetchContext) => Promise<string>;
+export interface Candidate {
+  /** For people, without secrets: a URL or a path. */
+  readonly where: string;
+  /** What would be at fault if it fails (the origin of a URL); undefined for what needs no network. */
+  readonly host?: string | undefined;
+  /** True for a mirror of the Debian archive: if each of them lacks a file, the package is gone. */
+  readonly mirror?: boolean | undefined;
+  /**
+   * Puts the content at `path`, which does not exist yet in a private folder. Returns its digest if it was computed
+   * on the way. Need not clean up when it fails.
+   */
+  readonly fetch: (path: string) => Promise<Digest | undefined>;
+}
+
+/** Why a candidate could not even be made, for the list that a failure shows. */
+export interface Unusable {
+  readonly where: string;
+  readonly reason: string;
+}
+
+/** Turns a location into the places that it stands for, best first. */
+export type Locate<L extends Location> = (
+  source: Source,
+  location: L,
+  context: FetchContext,
+) => Promise<readonly (Candidate | Unusable)[]>;
