@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   BUDGET_EXCEEDED: 'the parts do not fit into the flash',
   IMAGE_NOT_LOCKED: 'an image has no lock, or one that does not fit its image.json',
   IMAGE_MISMATCH: 'an assembled image is not the one that the lock names',
+  IMAGE_ASSEMBLY: 'packages cannot be put together to an image',
   IMAGE_RESOLVE: 'the wanted packages cannot be resolved',
   SIGNATURE_INVALID: 'the signature of a package index does not verify',
   SOURCE_UNAVAILABLE: 'a source could not be fetched from any of its locations',
@@ -38,6 +39,8 @@ export interface ErrorDetails {
   readonly hints?: readonly string[] | undefined;
   /** A path or a command that shows the whole log. */
   readonly log?: string | undefined;
+  /** The last lines of the log. */
+  readonly excerpt?: readonly string[] | undefined;
   /** The error underneath. */
   readonly cause?: unknown;
 }
@@ -48,6 +51,7 @@ export class VmbuildError extends Error {
   readonly step: string | undefined;
   readonly hints: readonly string[];
   readonly log: string | undefined;
+  readonly excerpt: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -56,6 +60,7 @@ export class VmbuildError extends Error {
     this.step = details.step;
     this.hints = details.hints ?? [];
     this.log = details.log;
+    this.excerpt = details.excerpt ?? [];
   }
 }
 

@@ -1,0 +1,131 @@
+import { closeSync, fchmodSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { sha256 } from '../model/digest.ts';
+import { VmbuildError, errorMessage } from '../model/errors.ts';
+import { type DebFile, openDeb, readControl, tarEntries } from './debFile.ts';
+import { imagePath, isAlias, isDropped, linkDestination } from './layout.ts';
+import type { LockedDeb } from './lockFile.ts';
+import type { PackageEntry, UnpackedPackage } from './packageEntry.ts';
+
+/** A package to unpack: the file, what the lock says about it, and where contents are left (prefix of file names). */
+export interface UnpackJob {
+  readonly deb: LockedDeb;
+  readonly file: string;
+  readonly blobPrefix: string;
+}
+
+/**
+ * Unpacks one .deb: every file's content goes into a numbered file `<blobPrefix><n>`, never to a path that the
+ * package chose, so nothing that a package holds can be written elsewhere. The digest is checked first.
+ *
+ * @throws VmbuildError SOURCE_MISMATCH if the file is not the locked one, IMAGE_ASSEMBLY for what an image cannot hold.
+ */
+export async function unpackDeb({ deb, file, blobPrefix }: UnpackJob): Promise<UnpackedPackage> {
+  const bytes = readFileSync(file);
+  const digest = sha256(bytes);
+  if (digest !== deb.sha256) {
+    throw new VmbuildError(
+      'SOURCE_MISMATCH',
+      `${file} is not ${deb.name} ${deb.version}: its sha256 is ${digest}, the lock says ${deb.sha256}`,
+    );
+  }
+  try {
+    const archive = openDeb(bytes);
+    const control = await readControl(archive);
+    checkIdentity(deb, control.get('package'), control.get('version'), control.get('architecture'));
+    const entries = await unpackData(archive, blobPrefix);
+    return { name: deb.name, version: deb.version, replaces: control.get('replaces') ?? '', entries };
+  } catch (error) {
+    if (error instanceof VmbuildError) throw error;
+    throw refused(deb, errorMessage(error), error);
+  }
+}
+
+function checkIdentity(deb: LockedDeb, ...found: (string | undefined)[]): void {
+  const locked = [deb.name, deb.version, deb.architecture].join(' ');
+  if (found.join(' ') !== locked)
+    throw refused(deb, `its control file says ${found.join(' ')}, the lock says ${locked}`);
+}
+
+async function unpackData(archive: DebFile, blobPrefix: string): Promise<PackageEntry[]> {
+  const entries: PackageEntry[] = [];
+  /** Files so far, by path, for hard links; a file in a dropped directory is kept while a link may need it. */
+  const files = new Map<string, { readonly blob: string; readonly executable: boolean }>();
+  for await (const entry of tarEntries(archive.data)) {
+    const { header } = entry;
+    const path = imagePath(header.name);
+    switch (header.type) {
+      case 'directory':
+        entry.resume();
+        if (!isDropped(path))
+          entries.push({ type: 'directory', path, sticky: ((header.mode ?? 0) & 0o1777) === 0o1777 });
+        break;
+      case 'file':
+      case 'contiguous-file': {
+        const executable = ((header.mode ?? 0) & 0o111) !== 0;
+        const blob = `${blobPrefix}${files.size}`;
+        refuseRoot(path, header.name);
+        await writeBlob(blob, entry, executable);
+        files.set(path, { blob, executable });
+        if (!isDropped(path)) entries.push({ type: 'file', path, executable, blob });
+        break;
+      }
+      case 'link': {
+        entry.resume();
+        const original = files.get(imagePath(header.linkname ?? ''));
+        if (original === undefined) {
+          throw new TypeError(
+            `${JSON.stringify(header.name)} is a hard link to ${JSON.stringify(header.linkname)}, which is no earlier file of it`,
+          );
+        }
+        files.set(path, original);
+        if (!isDropped(path)) entries.push({ type: 'file', path, ...original });
+        break;
+      }
+      case 'symlink': {
+        entry.resume();
+        const target = header.linkname ?? '';
+        refuseRoot(path, header.name);
+        if (target === '' || /[\0\uFFFD]/.test(target))
+          throw new TypeError(`${JSON.stringify(header.name)} is a link with the target ${JSON.stringify(target)}`);
+        // Merging /usr turns /usr/bin/x -> /bin/x into a link to itself, and /bin -> usr/bin into one at /usr/bin.
+        if (linkDestination(path, target) === path) break;
+        if (isAlias(header.name))
+          throw new TypeError(
+            `${JSON.stringify(header.name)} is a link to ${JSON.stringify(target)}, where a merged /usr needs another`,
+          );
+        if (!isDropped(path)) entries.push({ type: 'symlink', path, target });
+        break;
+      }
+      default:
+        throw new TypeError(
+          `${JSON.stringify(header.name)} is a ${header.type ?? 'special file'}, which an image cannot hold`,
+        );
+    }
+  }
+  return entries;
+}
+
+async function writeBlob(blob: string, content: AsyncIterable<Uint8Array>, executable: boolean): Promise<void> {
+  const file = openSync(blob, 'wx', 0o600);
+  try {
+    for await (const piece of content) {
+      for (let offset = 0; offset < piece.length; ) offset += writeSync(file, piece, offset);
+    }
+    // Not left to open(): the umask of whoever runs this has no say.
+    fchmodSync(file, executable ? 0o755 : 0o644);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function refuseRoot(path: string, name: string): void {
+  if (path === '') throw new TypeError(`${JSON.stringify(name)} takes the place of the root directory`);
+}
+
+function refused(deb: LockedDeb, why: string, cause?: unknown): VmbuildError {
+  return new VmbuildError(
+    'IMAGE_ASSEMBLY',
+    `the package ${deb.name} ${deb.version} cannot become part of an image: ${why}`,
+    { cause },
+  );
+}
