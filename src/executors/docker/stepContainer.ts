@@ -1,0 +1,93 @@
+import type Dockerode from 'dockerode';
+import { SANDBOX, stepEnvironment } from '../../model/sandbox.ts';
+import type { StepRequest } from '../executor.ts';
+import { type Daemon, freshName, type Mount, removeVolume, runLabels } from './daemon.ts';
+import { imageId } from './image.ts';
+import { LABELS } from './labels.ts';
+
+/**
+ * Creates the container in which a step runs. `inputs`: everything that is mounted read-only. Leaves nothing if it
+ * fails. The request is never cut off, because the container could then exist without us knowing.
+ */
+export async function createStepContainer(
+  daemon: Daemon,
+  request: StepRequest,
+  inputs: readonly Mount[],
+): Promise<Dockerode.Container> {
+  const name = freshName(request.name);
+  // Anonymous, so that they go with the container. Docker gives them the owner and mode of the image's mount point.
+  const labels = { ...runLabels(request.name), [LABELS.container]: name };
+  const writable = [SANDBOX.workDir, SANDBOX.outDir].map((target): Mount => {
+    return { Type: 'volume', Target: target, VolumeOptions: { Labels: labels } };
+  });
+  try {
+    return await daemon.docker.createContainer(containerOptions(request, name, [...writable, ...inputs]));
+  } catch (error) {
+    // The daemon may have made volumes for a container that it then refused.
+    await removeVolumesOf(daemon, name).catch(() => {}); // what went wrong first is what counts
+    throw error;
+  }
+}
+
+async function removeVolumesOf(daemon: Daemon, container: string): Promise<void> {
+  const filters = { label: [`${LABELS.container}=${container}`] };
+  const { Volumes } = await daemon.docker.listVolumes({ filters });
+  // The daemon says null where there is none.
+  for (const { Name } of (Volumes as Dockerode.VolumeInspectInfo[] | null) ?? []) {
+    await removeVolume(daemon.docker.getVolume(Name));
+  }
+}
+
+/** Sandbox version 1 in Docker's words (Docker Engine API v1.41). */
+function containerOptions(
+  request: StepRequest,
+  name: string,
+  mounts: readonly Mount[],
+): Dockerode.ContainerCreateOptions {
+  const { document } = request;
+  return {
+    name,
+    Image: imageId(document.image),
+    Labels: runLabels(request.name),
+    // As the entry point nothing of the image's own is added to it.
+    Entrypoint: [...document.command],
+    Cmd: [],
+    Env: exactEnvironment(request),
+    User: `${SANDBOX.uid}:${SANDBOX.gid}`,
+    Hostname: SANDBOX.hostname,
+    WorkingDir: SANDBOX.workDir,
+    Tty: false,
+    OpenStdin: false,
+    AttachStdout: true,
+    AttachStderr: true,
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      NetworkMode: 'none',
+      // Only an image without an etc/resolv.conf shows it; it is here so that the host's is never shown.
+      Dns: ['127.0.0.1'],
+      DnsSearch: ['.'],
+      ReadonlyRootfs: true,
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      IpcMode: 'private',
+      ShmSize: SANDBOX.shmSize,
+      Tmpfs: { '/tmp': 'rw,exec,nosuid,nodev,mode=1777' },
+      Ulimits: Object.entries(SANDBOX.rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),
+      // The output goes to us; the daemon need not keep it on its disk as well.
+      LogConfig: { Type: 'none', Config: {} },
+      Mounts: mounts as Dockerode.MountSettings[],
+    },
+  };
+}
+
+/**
+ * Docker merges HOSTNAME, PATH and the image's variables into the environment. A name without `=` takes a variable out
+ * again, so that the step sees exactly the declared ones, whatever the image has, with no program between.
+ */
+function exactEnvironment({ document, cores, image }: StepRequest): string[] {
+  const environment = stepEnvironment(document, cores);
+  const config = JSON.parse(image.config) as { config?: { Env?: readonly string[] | null } };
+  const added = ['HOSTNAME', ...(config.config?.Env ?? []).map((variable) => variable.split('=')[0] as string)];
+  const removed = added.filter((name) => !Object.hasOwn(environment, name));
+  return [...new Set(removed), ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)];
+}
