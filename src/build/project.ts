@@ -5,6 +5,7 @@ import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts'
 import { isTargetName } from '../model/names.ts';
 import type { Platform, PlatformModule, RecipeModule } from '../model/recipe.ts';
 import { firstIssue, platformSchema } from '../model/recipeSchema.ts';
+import { registerRecipeImports } from './recipeImports.ts';
 
 /** A folder that holds `recipes/` and `docker/`: a checkout of vmbuild, or a project of the user's own. */
 export interface ProjectRoot {
@@ -43,6 +44,7 @@ interface Folders {
 
 /** Opens the recipe folders of `roots`. */
 export function openProject(roots: readonly ProjectRoot[]): Project {
+  registerRecipeImports();
   let folders: Promise<Folders> | undefined;
   const list = (): Promise<Folders> => (folders ??= listFolders(roots));
 

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { chmodSync, closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { type TarEntry, tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
@@ -14,10 +14,12 @@ const CHUNK = 1024 * 1024;
 /**
  * Lists a folder as the entries of its canonical tar: sorted by the bytes of their paths, the root first, modes
  * reduced to 0755 and 0644. Synchronous on purpose: it is many times as fast, and large trees go to a worker.
+ * With `setModes` the folder itself is given these modes, so that it can be read and removed whatever a build did to it.
  *
  * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree of this kind cannot hold.
  */
-export function listTree(root: string, kind: TreeKind = 'artifact'): TarEntry[] {
+export function listTree(root: string, kind: TreeKind = 'artifact', setModes = false): TarEntry[] {
+  if (setModes) chmodSync(root, 0o755);
   const entries: { key: Buffer; entry: TarEntry }[] = [
     { key: Buffer.alloc(0), entry: { path: '', type: 'directory', mode: 0o755, size: 0 } },
   ];
@@ -25,7 +27,7 @@ export function listTree(root: string, kind: TreeKind = 'artifact'): TarEntry[] 
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     for (const name of readdirSync(Buffer.from(`${root}/${folder}`), { encoding: 'buffer' })) {
       const path = folder === '' ? utf8(name, folder) : `${folder}/${utf8(name, folder)}`;
-      const entry = describe(root, path, kind);
+      const entry = describe(root, path, kind, setModes);
       if (entry.type === 'directory') pending.push(path);
       entries.push({ key: Buffer.from(path), entry });
     }
@@ -34,24 +36,39 @@ export function listTree(root: string, kind: TreeKind = 'artifact'): TarEntry[] 
   return entries.map(({ entry }) => entry);
 }
 
-/** The canonical tar of a folder, piece by piece. Each piece is only valid until the next is asked for. */
-export function* packTree(root: string, entries: readonly TarEntry[]): Generator<Uint8Array> {
+/** A run of bytes of a canonical tar. */
+export interface TarPiece {
+  /** Only valid until the next piece is asked for. */
+  readonly bytes: Uint8Array;
+  /** The entry that it belongs to; undefined for the end of the archive. */
+  readonly entry: TarEntry | undefined;
+  /** True if it is content of a file, false for headers and padding. */
+  readonly content: boolean;
+}
+
+/** The canonical tar of a folder with the entry that each piece belongs to. */
+export function* packTreePieces(root: string, entries: readonly TarEntry[]): Generator<TarPiece> {
   let length = 0;
   const buffer = Buffer.allocUnsafe(CHUNK);
   for (const entry of entries) {
     const header = tarHeader(entry);
     length += header.length;
-    yield header;
+    yield { bytes: header, entry, content: false };
     if (entry.type !== 'file') continue;
-    for (const piece of readPieces(`${root}/${entry.path}`, entry, buffer)) {
-      length += piece.length;
-      yield piece;
+    for (const bytes of readPieces(`${root}/${entry.path}`, entry, buffer)) {
+      length += bytes.length;
+      yield { bytes, entry, content: true };
     }
     const padding = tarPadding(entry.size);
     length += padding.length;
-    if (padding.length > 0) yield padding;
+    if (padding.length > 0) yield { bytes: padding, entry, content: false };
   }
-  yield tarTrailer(length);
+  yield { bytes: tarTrailer(length), entry: undefined, content: false };
+}
+
+/** The canonical tar of a folder, piece by piece. Each piece is only valid until the next is asked for. */
+export function* packTree(root: string, entries: readonly TarEntry[]): Generator<Uint8Array> {
+  for (const { bytes } of packTreePieces(root, entries)) yield bytes;
 }
 
 /** sha256 of the canonical tar of a folder. */
@@ -76,7 +93,7 @@ function* readPieces(path: string, entry: TarEntry, buffer: Buffer): Generator<U
   }
 }
 
-function describe(root: string, path: string, kind: TreeKind): TarEntry {
+function describe(root: string, path: string, kind: TreeKind, setModes: boolean): TarEntry {
   const stat = lstatSync(`${root}/${path}`);
   if (stat.isSymbolicLink()) {
     const target = utf8(readlinkSync(Buffer.from(`${root}/${path}`), { encoding: 'buffer' }), path);
@@ -84,14 +101,17 @@ function describe(root: string, path: string, kind: TreeKind): TarEntry {
     return { path, type: 'symlink', mode: 0o755, size: 0, target };
   }
   if (kind === 'artifact' && (stat.mode & 0o6000) !== 0) throw refused(path, 'has a setuid or setgid bit');
-  if (stat.isDirectory()) {
-    const sticky = kind === 'image' && (stat.mode & 0o7777) === 0o1777;
-    return { path, type: 'directory', mode: sticky ? 0o1777 : 0o755, size: 0 };
-  }
-  if (stat.isFile()) {
-    return { path, type: 'file', mode: (stat.mode & 0o111) === 0 ? 0o644 : 0o755, size: stat.size };
-  }
-  throw refused(path, 'is a special file (device, socket or pipe)');
+  if (!stat.isDirectory() && !stat.isFile()) throw refused(path, 'is a special file (device, socket or pipe)');
+  const mode = canonicalMode(stat, kind);
+  if (setModes && (stat.mode & 0o7777) !== mode) chmodSync(`${root}/${path}`, mode);
+  return stat.isDirectory()
+    ? { path, type: 'directory', mode, size: 0 }
+    : { path, type: 'file', mode, size: stat.size };
+}
+
+function canonicalMode(stat: Stats, kind: TreeKind): number {
+  if (stat.isDirectory()) return kind === 'image' && (stat.mode & 0o7777) === 0o1777 ? 0o1777 : 0o755;
+  return (stat.mode & 0o111) === 0 ? 0o644 : 0o755;
 }
 
 /** A link may only lead to a place inside the tree, however it is mounted. */

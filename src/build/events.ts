@@ -1,0 +1,51 @@
+import type { Digest } from '../model/digest.ts';
+import type { ErrorCode } from '../model/errors.ts';
+
+/** How a step got its artifact. */
+export type How = 'built' | 'rebuilt' | 'reused';
+
+/** Everything that happens during a realisation, in its order. Renderers and --json know nothing else. */
+export type BuildEvent =
+  | { readonly type: 'planned'; readonly steps: readonly { readonly target: string; readonly decision: Decision }[] }
+  | { readonly type: 'executor-chosen'; readonly executor: string; readonly reason: string }
+  | { readonly type: 'step-queued'; readonly target: string }
+  | { readonly type: 'step-waiting'; readonly target: string; readonly reason: string }
+  | { readonly type: 'step-started'; readonly target: string; readonly buildKey: Digest; readonly executor: string }
+  | { readonly type: 'step-output'; readonly target: string; readonly text: string }
+  | {
+      readonly type: 'step-finished';
+      readonly target: string;
+      readonly how: How;
+      readonly buildKey: Digest;
+      readonly artifact: Digest;
+      /** Of this execution; for `reused`, of the one that made the artifact. */
+      readonly durationMs: number;
+    }
+  | { readonly type: 'step-failed'; readonly target: string; readonly code: ErrorCode; readonly message: string }
+  | { readonly type: 'transfer-started'; readonly what: TransferKind; readonly name: string; readonly digest: Digest }
+  | {
+      readonly type: 'transfer-progress';
+      readonly what: TransferKind;
+      readonly name: string;
+      readonly digest: Digest;
+      /** Bytes for a source, packages for an image. */
+      readonly done: number;
+      readonly total: number | undefined;
+    }
+  | { readonly type: 'transfer-retried'; readonly name: string; readonly message: string }
+  | {
+      readonly type: 'transfer-finished';
+      readonly what: TransferKind;
+      readonly name: string;
+      readonly digest: Digest;
+      readonly durationMs: number;
+    };
+
+/** A source that is fetched, or an image that is assembled. */
+export type TransferKind = 'source' | 'image';
+
+/** `reuse`: the store has it. `build`: it has not. `depends`: known once the inputs are built (early cutoff). */
+export type Decision = 'reuse' | 'build' | 'depends';
+
+/** Takes events as they happen. */
+export type Emit = (event: BuildEvent) => void;

@@ -1,0 +1,115 @@
+import PQueue from 'p-queue';
+import { fetchSource } from '../fetchers/fetchSource.ts';
+import type { FetchSettings } from '../fetchers/fetcher.ts';
+import { temporaryFolder } from '../io/files.ts';
+import { acquireLock } from '../io/lock.ts';
+import type { Digest } from '../model/digest.ts';
+import { explainSystemError } from '../model/errors.ts';
+import type { Source } from '../model/source.ts';
+import { findImage, type StoredImage } from '../store/images.ts';
+import { type Store, scratchPrefix } from '../store/openStore.ts';
+import { adoptSource, findSource } from '../store/sources.ts';
+import { assembleLockedImage } from './assembleLockedImage.ts';
+import type { LockedImage } from './evaluate.ts';
+import type { Emit, TransferKind } from './events.ts';
+
+/** Downloads at once; more only makes each of them slower. */
+const DOWNLOADS = 4;
+
+/** What getting sources and images needs. */
+export interface ProvisionOptions {
+  readonly store: Store;
+  readonly fetch: FetchSettings;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** Gets sources and images into the store, each once however many steps ask for it. */
+export interface Provisioner {
+  /** Path of a source in the store. */
+  source(source: Source): Promise<string>;
+  image(image: LockedImage): Promise<StoredImage>;
+}
+
+/** Makes a provisioner for one realisation. */
+export function createProvisioner(options: ProvisionOptions): Provisioner {
+  const { store, signal } = options;
+  const downloads = new PQueue({ concurrency: DOWNLOADS });
+  const sources = new Map<Digest, Promise<string>>();
+  const images = new Map<Digest, Promise<StoredImage>>();
+
+  const getSource = async (source: Source, quiet: boolean): Promise<string> => {
+    const present = await findSource(store, source);
+    if (present !== undefined) return present;
+    return downloads.add(() => download(source, options, quiet), { signal });
+  };
+  const once = <T>(memo: Map<Digest, Promise<T>>, digest: Digest, make: () => Promise<T>): Promise<T> => {
+    let promise = memo.get(digest);
+    if (promise === undefined) {
+      promise = make();
+      // Asked for ahead of time, nobody may be waiting yet when it fails.
+      promise.catch(() => {});
+      memo.set(digest, promise);
+    }
+    return promise;
+  };
+
+  return {
+    source: (source) => once(sources, source.digest, () => getSource(source, false)),
+    image: (image) =>
+      once(images, image.digest, async () => {
+        const present = await findImage(store, image.digest);
+        if (present !== undefined) return present;
+        await using _lock = await acquireLock(store.layout.lock('image', image.digest), { signal });
+        const meanwhile = await findImage(store, image.digest);
+        if (meanwhile !== undefined) return meanwhile;
+        return transfer(options, 'image', image.name, image.digest, (progress) =>
+          assembleLockedImage(image, {
+            store,
+            signal,
+            progress,
+            deb: (deb) => once(sources, deb.digest, () => getSource(deb, true)),
+          }),
+        );
+      }),
+  };
+}
+
+/** `quiet`: one of the many packages of an image, whose progress is the image's. */
+async function download(source: Source, options: ProvisionOptions, quiet: boolean): Promise<string> {
+  const { store, signal, emit } = options;
+  await using _lock = await acquireLock(store.layout.lock('source', source.digest), { signal });
+  const meanwhile = await findSource(store, source);
+  if (meanwhile !== undefined) return meanwhile;
+  const get = async (progress: (done: number, total: number | undefined) => void): Promise<string> => {
+    await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
+    try {
+      const path = await fetchSource(source, {
+        settings: options.fetch,
+        scratch: scratch.path,
+        signal,
+        onProgress: progress,
+        onRetry: (message) => emit({ type: 'transfer-retried', name: source.name, message }),
+      });
+      return await adoptSource(store, source, path);
+    } catch (error) {
+      throw explainSystemError(error, `fetching ${source.name}`);
+    }
+  };
+  if (quiet) return get(() => {});
+  return transfer(options, 'source', source.name, source.digest, get);
+}
+
+async function transfer<T>(
+  { emit }: ProvisionOptions,
+  what: TransferKind,
+  name: string,
+  digest: Digest,
+  work: (progress: (done: number, total: number | undefined) => void) => Promise<T>,
+): Promise<T> {
+  const start = performance.now();
+  emit({ type: 'transfer-started', what, name, digest });
+  const result = await work((done, total) => emit({ type: 'transfer-progress', what, name, digest, done, total }));
+  emit({ type: 'transfer-finished', what, name, digest, durationMs: performance.now() - start });
+  return result;
+}

@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MountedContent, StepResult } from '../executors/executor.ts';
+import { temporaryFolder } from '../io/files.ts';
+import { acquireLock } from '../io/lock.ts';
+import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
+import type { Digest } from '../model/digest.ts';
+import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
+import { type ArtifactFacts, artifactOf, type Realisation, realisation } from '../model/realisation.ts';
+import { adoptTree } from '../store/artifacts.ts';
+import { storeLog } from '../store/logs.ts';
+import { scratchPrefix } from '../store/openStore.ts';
+import { findRealisation, noteRun, recordRealisation, type TargetRun } from '../store/realisations.ts';
+import type { Step } from './evaluate.ts';
+import type { How } from './events.ts';
+import type { Provisioner } from './provision.ts';
+import type { RealisedStep, RealiseOptions } from './realise.ts';
+import { reused } from './realise.ts';
+import { writeRecipeFiles } from './recipeFiles.ts';
+import { openStepLog } from './stepLog.ts';
+
+/** What realising one step needs beyond the options of the whole realisation. */
+interface StepOptions extends Omit<RealiseOptions, 'rebuild'> {
+  readonly rebuild: boolean;
+  readonly provisioner: Provisioner;
+  /** Runs work when it is this step's turn. */
+  readonly slot: (work: () => Promise<RealisedStep>) => Promise<RealisedStep>;
+}
+
+/** Everything that is known of a step once its inputs are there. */
+interface Job {
+  readonly step: Step;
+  readonly document: BuildKeyDocument;
+  readonly key: Digest;
+}
+
+/** Gives one step its artifact: from the store, or by executing it. Two processes never execute one build key at once. */
+export async function realiseStep(
+  step: Step,
+  document: BuildKeyDocument,
+  options: StepOptions,
+): Promise<RealisedStep> {
+  const { store, signal, emit } = options;
+  const job: Job = { step, document, key: buildKey(document) };
+  const present = await findRealisation(store, job.key);
+  if (present !== undefined && !options.rebuild) return reused(step, present, store);
+
+  const provided = await provide(job, options);
+  return options.slot(async () => {
+    await using _lock = await acquireLock(store.layout.lock('build', job.key), {
+      signal,
+      onWait: () => emit({ type: 'step-waiting', target: step.target, reason: 'another vmbuild is building it' }),
+    });
+    const meanwhile = await findRealisation(store, job.key);
+    if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
+    return execute(job, provided, meanwhile, options);
+  });
+}
+
+/** What a step runs on, all of it in the store. */
+interface Provided {
+  readonly image: { readonly rootfs: string; readonly config: string };
+  readonly inputs: Readonly<Record<string, MountedContent>>;
+}
+
+async function provide({ step, document }: Job, { provisioner, store }: StepOptions): Promise<Provided> {
+  const [image, ...contents] = await Promise.all([
+    provisioner.image(step.image),
+    ...Object.entries(document.inputs).map(async ([mount, content]): Promise<[string, MountedContent]> => {
+      const source = step.sources[mount];
+      const path = source === undefined ? store.layout.tree(content.digest) : await provisioner.source(source);
+      return [mount, { ...content, path }];
+    }),
+  ]);
+  return { image, inputs: Object.fromEntries(contents) };
+}
+
+async function execute(
+  job: Job,
+  provided: Provided,
+  before: Realisation | undefined,
+  options: StepOptions,
+): Promise<RealisedStep> {
+  const { step, key } = job;
+  const { store, emit } = options;
+  const executor = await options.executor();
+  const startedOn = new Date();
+  emit({ type: 'step-started', target: step.target, buildKey: key, executor: executor.name });
+
+  await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
+  const { artifact } = await attempt(job, options, scratch.path, async () => {
+    const sandbox = join(scratch.path, 'sandbox');
+    const recipe = join(scratch.path, 'recipe');
+    await Promise.all([mkdir(sandbox, { mode: 0o700 }), mkdir(recipe)]);
+    await writeRecipeFiles(step.files, recipe);
+    await using log = await openStepLog(join(scratch.path, 'log'), (text) =>
+      emit({ type: 'step-output', target: step.target, text }),
+    );
+    const result = await executor
+      .run({
+        name: step.target,
+        buildKey: key,
+        document: job.document,
+        image: provided.image,
+        recipe,
+        inputs: provided.inputs,
+        scratch: sandbox,
+        cores: options.cores,
+        output: log.stream,
+        signal: options.signal,
+      })
+      .catch(async (error: unknown) => {
+        await log.close();
+        // What the executor says matters more than whether its log could be kept.
+        await storeLog(store, key, log.path).catch(() => {});
+        throw error;
+      });
+    await log.close();
+    await storeLog(store, key, log.path);
+    if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
+    return { artifact: await adoptOutput(step, join(sandbox, 'out'), options) };
+  });
+  return record(job, artifact, before, { startedOn, executorName: executor.name }, options);
+}
+
+/** Explains what went wrong in terms of the step, notes it as the step's last run, and keeps the scratch folder if wanted. */
+async function attempt<T>(job: Job, options: StepOptions, scratch: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (options.signal.aborted) throw error;
+    const { target } = job.step;
+    const kept = options.keepFailed ? await keep(options, target, scratch) : undefined;
+    // A full disk must not hide why the step failed.
+    await noteRun(options.store, target, 'failed', thisRun(job, 0)).catch(() => {});
+    throw explainStepError(target, explainSystemError(error, `building ${target}`), kept);
+  }
+}
+
+function explainStepError(target: string, error: unknown, kept: string | undefined): VmbuildError {
+  const known = error instanceof VmbuildError ? error : undefined;
+  return new VmbuildError(known?.code ?? 'EXECUTOR_FAILED', errorMessage(error), {
+    step: known?.step ?? target,
+    log: known?.log ?? `vmbuild log ${target}`,
+    excerpt: known?.excerpt,
+    hints: [
+      ...(known?.hints ?? []),
+      kept === undefined ? 'To look at its files, run it again with --keep-failed.' : `Its files were kept in ${kept}.`,
+    ],
+    cause: error,
+  });
+}
+
+function buildFailed(step: Step, result: StepResult, tail: readonly string[]): VmbuildError {
+  const ending = result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
+  return new VmbuildError('BUILD_FAILED', `${step.target} ${ending}`, { step: step.target, excerpt: tail });
+}
+
+async function adoptOutput(step: Step, out: string, { store }: StepOptions): Promise<ArtifactFacts> {
+  if ((await readdir(out)).length === 0) {
+    throw new VmbuildError('OUTPUT_INVALID', `${step.target} left nothing in /out`, { step: step.target });
+  }
+  return adoptTree(store, out);
+}
+
+async function record(
+  job: Job,
+  artifact: ArtifactFacts,
+  before: Realisation | undefined,
+  run: { readonly startedOn: Date; readonly executorName: string },
+  options: StepOptions,
+): Promise<RealisedStep> {
+  const { store } = options;
+  const finishedOn = new Date();
+  const durationMs = finishedOn.getTime() - run.startedOn.getTime();
+  if (before !== undefined && artifactOf(before) !== artifact.digest) {
+    throw notReproduced(job.step, artifactOf(before), artifact.digest, store.layout.tree);
+  }
+  const statement = realisation(artifact, {
+    target: job.step.target,
+    derivation: job.step.hash,
+    buildKey: job.key,
+    document: job.document,
+    executor: run.executorName,
+    vmbuildVersion: options.vmbuildVersion,
+    invocationId: randomUUID(),
+    startedOn: run.startedOn,
+    finishedOn,
+  });
+  // The first statement stays: a rebuild that agrees adds nothing to what is known of the bytes.
+  if (before === undefined) await recordRealisation(store, statement);
+  await noteRun(store, job.step.target, 'built', thisRun(job, durationMs));
+  const how: How = before === undefined ? 'built' : 'rebuilt';
+  return {
+    step: job.step,
+    how,
+    buildKey: job.key,
+    statement: before ?? statement,
+    artifact: artifact.digest,
+    path: store.layout.tree(artifact.digest),
+    durationMs,
+  };
+}
+
+function thisRun({ step, key }: Job, durationMs: number): TargetRun {
+  return { derivation: step.hash, buildKey: key, at: new Date().toISOString(), durationMs };
+}
+
+function notReproduced(step: Step, recorded: Digest, found: Digest, path: (digest: Digest) => string): VmbuildError {
+  return new VmbuildError(
+    'NOT_REPRODUCED',
+    `${step.target} was built again and came out as ${found}; recorded is ${recorded}`,
+    {
+      step: step.target,
+      log: `vmbuild log ${step.target}`,
+      hints: [`Both are kept. Compare them: diff -r ${path(recorded)} ${path(found)}`],
+    },
+  );
+}
+
+async function keep({ store }: StepOptions, target: string, scratch: string): Promise<string | undefined> {
+  const kept = join(store.layout.root, 'failed', `${target}-${Date.now()}`);
+  try {
+    await mkdir(join(store.layout.root, 'failed'), { recursive: true });
+    await rename(scratch, kept);
+    return kept;
+  } catch {
+    return undefined; // what the step itself died of matters more
+  }
+}

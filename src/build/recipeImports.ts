@@ -1,0 +1,17 @@
+import { registerHooks } from 'node:module';
+
+const SELF = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url).href;
+let registered = false;
+
+/**
+ * Lets recipes anywhere on the machine `import … from 'vmbuild'` and get the running program: a recipe outside
+ * of the checkout has no node_modules in which the name could be found.
+ */
+export function registerRecipeImports(): void {
+  if (registered) return;
+  registered = true;
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === 'vmbuild' ? { url: SELF, shortCircuit: true } : next(specifier, context),
+  });
+}

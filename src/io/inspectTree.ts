@@ -1,0 +1,28 @@
+import { Worker } from 'node:worker_threads';
+import { toDigest } from '../model/digest.ts';
+import { VmbuildError } from '../model/errors.ts';
+import type { ArtifactFacts } from '../model/realisation.ts';
+import type { InspectReply } from './inspectTreeWorker.ts';
+
+/**
+ * Gives a folder canonical modes and computes its digest, in a worker: reading a toolchain takes a second, and
+ * progress must go on.
+ *
+ * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
+ */
+export async function inspectTree(folder: string): Promise<ArtifactFacts> {
+  const url = new URL(import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js', import.meta.url);
+  const worker = new Worker(url, { workerData: folder });
+  try {
+    const reply = await new Promise<InspectReply>((resolve, reject) => {
+      worker.on('message', resolve);
+      worker.on('error', reject);
+      worker.on('exit', (code) => reject(new Error(`the worker that reads ${folder} ended with ${code}`)));
+    });
+    // Errors lose their class on the way between threads.
+    if (!reply.ok) throw reply.invalid ? new VmbuildError('OUTPUT_INVALID', reply.message) : Object.assign(new Error(reply.message), { code: reply.code });
+    return { ...reply.facts, digest: toDigest(reply.facts.digest) };
+  } finally {
+    await worker.terminate();
+  }
+}

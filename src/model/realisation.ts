@@ -1,0 +1,112 @@
+import type { BuildKeyDocument } from './buildKey.ts';
+import type { Digest } from './digest.ts';
+
+/**
+ * The statement "this build key gave this artifact": an in-toto Statement v1 with a SLSA Provenance v1
+ * predicate (https://in-toto.io/Statement/v1, https://slsa.dev/provenance/v1). In the store it is unsigned.
+ */
+export interface Realisation {
+  readonly _type: 'https://in-toto.io/Statement/v1';
+  /** The artifact first (name `artifact`), then every top-level file, sorted, by its plain SHA-256. */
+  readonly subject: readonly Subject[];
+  readonly predicateType: 'https://slsa.dev/provenance/v1';
+  readonly predicate: {
+    readonly buildDefinition: {
+      readonly buildType: 'urn:vmbuild:build:1';
+      readonly externalParameters: { readonly target: string; readonly derivation: Digest };
+      readonly internalParameters: { readonly buildKey: Digest; readonly document: BuildKeyDocument };
+      /** The image, the recipe files and every input, by digest. */
+      readonly resolvedDependencies: readonly { readonly name: string; readonly digest: { readonly sha256: Digest } }[];
+    };
+    readonly runDetails: {
+      readonly builder: { readonly id: string; readonly version: Readonly<Record<string, string>> };
+      readonly metadata: {
+        readonly invocationId: string;
+        /** RFC 3339. */
+        readonly startedOn: string;
+        readonly finishedOn: string;
+      };
+    };
+  };
+}
+
+/** Something that was made, by digest; `size` is uncompressed bytes (for the artifact: of its canonical tar). */
+export interface Subject {
+  readonly name: string;
+  readonly digest: { readonly sha256: Digest };
+  readonly annotations: { readonly size: number };
+}
+
+/** What is known of a finished artifact. */
+export interface ArtifactFacts {
+  readonly digest: Digest;
+  /** Bytes of the canonical tar. */
+  readonly size: number;
+  /** Top-level files by name, sorted. */
+  readonly files: readonly { readonly name: string; readonly digest: Digest; readonly size: number }[];
+}
+
+/** What is known of the run that made it. */
+export interface RunFacts {
+  readonly target: string;
+  readonly derivation: Digest;
+  readonly buildKey: Digest;
+  readonly document: BuildKeyDocument;
+  readonly executor: string;
+  readonly vmbuildVersion: string;
+  readonly invocationId: string;
+  readonly startedOn: Date;
+  readonly finishedOn: Date;
+}
+
+/** Writes the statement for a run. */
+export function realisation(artifact: ArtifactFacts, run: RunFacts): Realisation {
+  const { document } = run;
+  const dependency = (name: string, digest: Digest) => ({ name, digest: { sha256: digest } });
+  return {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'artifact', digest: artifact.digest, size: artifact.size }, ...artifact.files].map(
+      ({ name, digest, size }) => ({ name, digest: { sha256: digest }, annotations: { size } }),
+    ),
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {
+      buildDefinition: {
+        buildType: 'urn:vmbuild:build:1',
+        externalParameters: { target: run.target, derivation: run.derivation },
+        internalParameters: { buildKey: run.buildKey, document },
+        resolvedDependencies: [
+          dependency('image', document.image),
+          dependency('recipe', document.recipe),
+          ...Object.entries(document.inputs).map(([name, { digest }]) => dependency(`in/${name}`, digest)),
+        ],
+      },
+      runDetails: {
+        builder: {
+          id: `urn:vmbuild:builder:local:${run.executor}`,
+          version: { vmbuild: run.vmbuildVersion },
+        },
+        metadata: {
+          invocationId: run.invocationId,
+          startedOn: run.startedOn.toISOString(),
+          finishedOn: run.finishedOn.toISOString(),
+        },
+      },
+    },
+  };
+}
+
+/** The artifact's digest of a statement. */
+export function artifactOf(statement: Realisation): Digest {
+  return (statement.subject[0] as Subject).digest.sha256;
+}
+
+/** The top-level files of a statement. */
+export function filesOf(statement: Realisation): readonly Subject[] {
+  return statement.subject.slice(1);
+}
+
+/** How long the build took, milliseconds. */
+export function durationOf(statement: Realisation): number {
+  const { startedOn, finishedOn } = statement.predicate.runDetails.metadata;
+  return Date.parse(finishedOn) - Date.parse(startedOn);
+}

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { exists, removeTree, syncFolder } from '../io/files.ts';
+import { inspectTree } from '../io/inspectTree.ts';
+import { type Digest } from '../model/digest.ts';
+import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import type { ArtifactFacts } from '../model/realisation.ts';
+import type { Store } from './openStore.ts';
+
+/** Path of an artifact (or a source that is a tree), or undefined if the store lacks it. */
+export async function findTree(store: Store, digest: Digest): Promise<string | undefined> {
+  const path = store.layout.tree(digest);
+  return (await exists(path)) ? path : undefined;
+}
+
+/**
+ * Takes a folder (on the store's file system) into the store under the digest of its canonical tar. It is
+ * given canonical modes, flushed, and only then renamed; the folder is gone afterwards.
+ *
+ * @throws VmbuildError OUTPUT_INVALID if it cannot be an artifact; SOURCE_MISMATCH is the caller's to check.
+ */
+export async function adoptTree(store: Store, folder: string): Promise<ArtifactFacts> {
+  try {
+    const facts = await inspectTree(folder);
+    const path = store.layout.tree(facts.digest);
+    if (await exists(path)) {
+      await removeTree(folder);
+      return facts;
+    }
+    await flushTree(folder);
+    await mkdir(dirname(path), { recursive: true });
+    await moveInto(folder, path);
+    return facts;
+  } catch (error) {
+    throw explainSystemError(error, 'storing an artifact');
+  }
+}
+
+/** Another process may have been faster; what has that name has that content. */
+async function moveInto(folder: string, path: string): Promise<void> {
+  try {
+    await rename(folder, path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOTEMPTY' && systemErrorCode(error) !== 'EEXIST') throw error;
+    await removeTree(folder);
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Flushes the file system that holds `folder`. One syncfs(2), through sync(1) since Node has none, costs less
+ * than an fsync for each of the thousands of files of a toolchain.
+ */
+export async function flushTree(folder: string): Promise<void> {
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      const child = spawn('sync', ['--file-system', folder], { stdio: 'ignore' });
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+    if (code === 0) return;
+    throw new Error(`sync(1) exited with ${code}`);
+  } catch (error) {
+    throw new VmbuildError('STORE_UNUSABLE', `the store cannot be flushed to disk: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** Flushes one file. */
+export async function flushFile(path: string): Promise<void> {
+  await using handle = await open(path, 'r');
+  await handle.sync();
+}

@@ -1,0 +1,25 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { exists } from '../io/files.ts';
+import type { Digest } from '../model/digest.ts';
+import type { Store } from './openStore.ts';
+
+/** Compresses a finished plain log (on the store's file system) into the store, replacing the previous one of this build key. */
+export async function storeLog(store: Store, buildKey: Digest, plain: string): Promise<void> {
+  const compressed = `${plain}.zst`;
+  await pipeline(createReadStream(plain), createZstdCompress(), createWriteStream(compressed));
+  const path = store.layout.log(buildKey);
+  await mkdir(dirname(path), { recursive: true });
+  await rename(compressed, path);
+}
+
+/** Writes the log of the last run of a build key to `to`, which is not ended; false if there is none. */
+export async function readLog(store: Store, buildKey: Digest, to: NodeJS.WritableStream): Promise<boolean> {
+  const path = store.layout.log(buildKey);
+  if (!(await exists(path))) return false;
+  await pipeline(createReadStream(path), createZstdDecompress(), to, { end: false });
+  return true;
+}

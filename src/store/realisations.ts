@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '../io/files.ts';
+import { isDigest, type Digest } from '../model/digest.ts';
+import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { artifactOf, type Realisation } from '../model/realisation.ts';
+import { findTree } from './artifacts.ts';
+import type { Store } from './openStore.ts';
+
+/**
+ * The realisation of a build key, if the store has it *and* its artifact. A record that cannot be read is as
+ * good as none: the step is built again and the record replaced.
+ */
+export async function findRealisation(store: Store, buildKey: Digest): Promise<Realisation | undefined> {
+  const record = await readRecord(store.layout.realisation(buildKey));
+  const statement = record as Realisation | undefined;
+  const stated = statement?.predicate?.buildDefinition?.internalParameters?.buildKey;
+  const digest = statement?.subject?.[0]?.digest?.sha256;
+  if (statement === undefined || stated !== buildKey || !isDigest(digest)) return undefined;
+  return (await findTree(store, artifactOf(statement))) === undefined ? undefined : statement;
+}
+
+/** Records a realisation. Its artifact must be in the store and flushed (adoptTree does that). */
+export async function recordRealisation(store: Store, statement: Realisation): Promise<void> {
+  const { buildKey } = statement.predicate.buildDefinition.internalParameters;
+  if ((await findTree(store, artifactOf(statement))) === undefined) {
+    throw new VmbuildError('INTERNAL', `a realisation was to be recorded before its artifact ${artifactOf(statement)}`);
+  }
+  try {
+    await writeFileAtomic(store.layout.realisation(buildKey), `${JSON.stringify(statement, null, 1)}\n`);
+  } catch (error) {
+    throw explainSystemError(error, 'recording a realisation');
+  }
+}
+
+/** One run of a target. */
+export interface TargetRun {
+  readonly derivation: Digest;
+  readonly buildKey: Digest;
+  /** RFC 3339. */
+  readonly at: string;
+  /** Milliseconds of the execution; 0 if it failed. */
+  readonly durationMs: number;
+}
+
+/** What is known of a target's past. */
+export interface TargetRecord {
+  readonly target: string;
+  /** Its last run, however it ended: `vmbuild log` shows this one's log. */
+  readonly last: TargetRun & { readonly outcome: 'built' | 'failed' };
+  /** Its last success: keeps its closure from being collected, and tells the scheduler how long it takes. */
+  readonly built?: TargetRun | undefined;
+}
+
+/** What is known of a target; undefined if nothing. */
+export async function readTargetRecord(store: Store, target: string): Promise<TargetRecord | undefined> {
+  const record = (await readRecord(store.layout.last(target))) as TargetRecord | undefined;
+  return record?.target === target && isDigest(record.last?.buildKey) ? record : undefined;
+}
+
+/** Notes a run of a target. A failure does not make the last success forgotten. */
+export async function noteRun(store: Store, target: string, outcome: 'built' | 'failed', run: TargetRun): Promise<void> {
+  const before = await readTargetRecord(store, target);
+  const record: TargetRecord = { target, last: { ...run, outcome }, built: outcome === 'built' ? run : before?.built };
+  try {
+    await writeFileAtomic(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`);
+  } catch (error) {
+    throw explainSystemError(error, 'noting the run of a target');
+  }
+}
+
+async function readRecord(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
+  }
+}
