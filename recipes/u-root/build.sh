@@ -17,9 +17,9 @@ export GOPATH=/build/go GOCACHE=/build/go-cache GOENV=off GOTELEMETRY=off GOMAXP
 export GOOS=linux GOARCH=amd64 GOAMD64=v1 CGO_ENABLED=0
 export PATH="$GOROOT/bin:$PATH"
 
-# go writes to go.mod and go.sum as it likes, so it gets copies; that it did not is checked below.
+# go may write to both, so it gets copies; that it had no reason to is checked below.
 mkdir module
-cp /recipe/go.mod /recipe/go.sum /recipe/tools.go module/
+cp /recipe/go.mod /recipe/go.sum module/
 cd module
 
 go build -o ../mkuimage github.com/u-root/mkuimage/cmd/mkuimage

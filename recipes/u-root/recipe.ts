@@ -7,11 +7,11 @@ export default defineRecipe({
     go: goToolchain({
       version: 'go1.26.8',
       h1: 'h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=',
-      tree: '0000000000000000000000000000000000000000000000000000000000000000',
+      tree: '4bee7aab35d083764490734c2422dc1c13f17bf5aaadfe7b888b284c8d5beef1',
     }),
     gomod: gomod({
       sum: 'go.sum',
-      tree: '0000000000000000000000000000000000000000000000000000000000000000',
+      tree: '017f11130976dfb0983c97cba8f06b8e245f51aebc45ea733676f2f7c63fa0f1',
     }),
   },
   files: ['build.sh', 'commands.txt', 'go.mod', 'go.sum', 'uinit'],

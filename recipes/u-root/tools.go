@@ -2,6 +2,11 @@
 
 // Package initramfs has no code: it is the list of everything the initramfs is built from, in the one
 // form in which `go mod tidy` takes it into account. Keep it in step with commands.txt.
+//
+// Every module of go.sum is fetched, and tidy also lists those that only tests of dependencies want.
+// So after tidy go.sum is made anew, with no more than the packages above need:
+//
+//	go mod tidy && rm go.sum && go list -mod=mod -tags tools -deps -e . >/dev/null
 package initramfs
 
 import (
