@@ -17,6 +17,11 @@ interface Context {
   readonly deb: (deb: Source) => Promise<string>;
 }
 
+/** The same, with a look at the digest before anything is stored. */
+interface CheckedContext extends Context {
+  readonly check: (digest: Digest) => void;
+}
+
 /** A locked package as a source: a pool file of the Debian archive, or of its snapshot at the time of the lock. */
 export function debSource(deb: LockedDeb, lock: Pick<ImageLock, 'index'>): Source {
   return {
@@ -35,14 +40,13 @@ export function debSource(deb: LockedDeb, lock: Pick<ImageLock, 'index'>): Sourc
  */
 export async function assembleLockedImage(image: LockedImage, context: Context): Promise<StoredImage> {
   const lock = await readImageLock(lockPath(image.folder));
-  return assembleIntoStore(lock, context, (digest) => checkImageDigest(image.name, lock, digest));
+  return assembleIntoStore(lock, { ...context, check: (digest) => checkImageDigest(image.name, lock, digest) });
 }
 
-/** Assembles whatever packages are given; `check` sees the digest before anything is stored. */
+/** Assembles whatever packages are given into the store. */
 export async function assembleIntoStore(
   lock: Pick<ImageLock, 'debs' | 'index'>,
-  { store, signal, progress, deb }: Context,
-  check: (digest: Digest) => void,
+  { store, signal, progress, deb, check }: CheckedContext,
 ): Promise<StoredImage> {
   // All downloads are asked for at once; how many run together is the provisioner's affair.
   const paths = new Map<LockedDeb, Promise<string>>();

@@ -170,7 +170,7 @@ function notFound(
   return new VmbuildError('RECIPE_NOT_FOUND', `no recipe is called ${JSON.stringify(target)} in ${where}`, {
     hints: [
       'vmbuild ls shows all targets.',
-      `Recipes: ${recipes.sort().join(', ') || 'none'}; platforms: ${platforms.sort().join(', ') || 'none'}.`,
+      `Recipes: ${recipes.toSorted().join(', ') || 'none'}; platforms: ${platforms.toSorted().join(', ') || 'none'}.`,
     ],
   });
 }

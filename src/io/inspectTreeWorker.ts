@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { sha256Stream } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
-import { listTree, packTree } from './tree.ts';
+import { listTree, packTreePieces } from './tree.ts';
 
 /** What the worker answers, once. */
 export type InspectReply =
@@ -15,7 +15,7 @@ function inspect(folder: string): ArtifactFacts {
   let size = 0;
   const files = new Map<string, { size: number; hash: ReturnType<typeof sha256Stream> }>();
   // One read serves both digests: of the canonical tar, and of each top-level file by itself.
-  for (const { entry, bytes, content } of packTree(folder, entries)) {
+  for (const { entry, bytes, content } of packTreePieces(folder, entries)) {
     hash.update(bytes);
     size += bytes.length;
     if (entry?.type !== 'file' || entry.path.includes('/')) continue;

@@ -1,0 +1,42 @@
+import { cp, mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { RealisedStep } from '../../build/realise.ts';
+import { writeFileAtomic } from '../../io/files.ts';
+import { explainSystemError, VmbuildError } from '../../model/errors.ts';
+import { filesOf } from '../../model/realisation.ts';
+
+/**
+ * Copies the artifacts of targets into a folder, and writes SHA256SUMS for their top-level files there (the
+ * format of sha256sum(1), so that `sha256sum -c` checks it). Returns the folder's absolute path.
+ */
+export async function copyArtifacts(results: readonly RealisedStep[], folder: string): Promise<string> {
+  const destination = resolve(folder);
+  const owners = new Map<string, string>();
+  const lines: string[] = [];
+  for (const { step, statement } of results) {
+    for (const { name, digest } of filesOf(statement)) {
+      const other = owners.get(name);
+      if (other !== undefined) {
+        throw new VmbuildError('USAGE', `${other} and ${step.target} both have a file ${name}; copy them one at a time`);
+      }
+      owners.set(name, step.target);
+      lines.push(sumLine(digest.sha256, name));
+    }
+  }
+  try {
+    await mkdir(destination, { recursive: true });
+    for (const { path } of results) {
+      await cp(path, destination, { recursive: true, verbatimSymlinks: true, force: true });
+    }
+    await writeFileAtomic(join(destination, 'SHA256SUMS'), lines.sort().join(''));
+  } catch (error) {
+    throw explainSystemError(error, `copying to ${destination}`);
+  }
+  return destination;
+}
+
+/** sha256sum(1) escapes backslash and line ends, and marks such lines with a backslash. */
+function sumLine(digest: string, name: string): string {
+  const escaped = name.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
+  return `${escaped === name ? '' : '\\'}${digest}  ${escaped}\n`;
+}

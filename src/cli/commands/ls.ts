@@ -1,0 +1,33 @@
+import { planSteps } from '../../build/plan.ts';
+import { errorMessage } from '../../model/errors.ts';
+import { filesOf } from '../../model/realisation.ts';
+import { openContext } from '../context.ts';
+import { formatBytes, formatTable } from '../format.ts';
+import type { GlobalOptions } from '../settings.ts';
+
+/** `vmbuild ls`: every target, and whether the store has it. A recipe that is wrong is listed with what is wrong. */
+export async function lsCommand(options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
+  const { project, evaluator, store } = await openContext(options);
+  const rows: { target: string; state: string; size: number | undefined; description: string }[] = [];
+  for (const target of await project.targets()) {
+    try {
+      const step = await evaluator.evaluate(target);
+      const statement = (await planSteps([step], store)).find((planned) => planned.step === step)?.statement;
+      const size = statement && filesOf(statement).reduce((sum, file) => sum + file.annotations.size, 0);
+      rows.push({ target, state: statement === undefined ? '-' : 'in store', size, description: step.description });
+    } catch (error) {
+      rows.push({ target, state: 'error', size: undefined, description: errorMessage(error).split('\n')[0] ?? '' });
+    }
+  }
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    return;
+  }
+  const table = rows.map(({ target, state, size, description }) => [
+    target,
+    state,
+    size === undefined ? '' : formatBytes(size),
+    description,
+  ]);
+  process.stdout.write(formatTable(table));
+}

@@ -1,0 +1,128 @@
+import { availableParallelism } from 'node:os';
+import { budgetRows, planSteps } from '../../build/plan.ts';
+import { realise, type RealisedStep } from '../../build/realise.ts';
+import type { Step } from '../../build/evaluate.ts';
+import { budgetTable } from '../../model/flashBudget.ts';
+import { filesOf } from '../../model/realisation.ts';
+import type { Store } from '../../store/openStore.ts';
+import { findSource } from '../../store/sources.ts';
+import { findImage } from '../../store/images.ts';
+import { chooseRenderer } from '../chooseRenderer.ts';
+import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
+import { evaluateAll, openContext } from '../context.ts';
+import { formatBytes, formatDuration, formatTable } from '../format.ts';
+import { interruptSignal } from '../interrupt.ts';
+import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
+import { copyArtifacts } from './copyArtifacts.ts';
+
+/** Options of `vmbuild realize`. */
+interface RealizeOptions extends GlobalOptions, FetchOptions {
+  readonly executor: ExecutorChoice;
+  readonly jobs?: number;
+  readonly cores?: number;
+  readonly rebuild?: boolean;
+  readonly rebuildAll?: boolean;
+  readonly keepFailed?: boolean;
+  readonly dryRun?: boolean;
+  readonly output?: string;
+  readonly json?: boolean;
+}
+
+/** `vmbuild realize`: from targets to artifacts. */
+export async function realizeCommand(targets: readonly string[], options: RealizeOptions, version: string): Promise<void> {
+  const { evaluator, store } = await openContext(options);
+  const steps = await evaluateAll(evaluator, targets);
+  if (options.dryRun === true) return dryRun(steps, store, options.json === true);
+
+  using interrupt = interruptSignal();
+  const start = performance.now();
+  let results: readonly RealisedStep[];
+  {
+    using renderer = chooseRenderer(options.json === true);
+    const { emit } = renderer;
+    const cores = options.cores ?? availableParallelism();
+    results = await realise(steps, {
+      store,
+      fetch: await fetchSettings(options),
+      executor: executorChooser(options.executor, emit),
+      jobs: options.jobs ?? defaultJobs(),
+      cores,
+      rebuild: options.rebuildAll === true ? 'graph' : options.rebuild === true ? 'targets' : 'nothing',
+      keepFailed: options.keepFailed ?? false,
+      vmbuildVersion: version,
+      emit,
+      signal: interrupt.signal,
+    });
+  }
+  const named = results.filter((result) => steps.some((step) => step.hash === result.step.hash));
+  const copied = options.output === undefined ? undefined : await copyArtifacts(named, options.output);
+  if (options.json === true) return printJson(named, copied);
+  printSummary(results, named, performance.now() - start, copied);
+}
+
+/**
+ * Two steps at once keep the cores busy while one of them links or unpacks; more only pays on large machines,
+ * where a single compile cannot use all cores.
+ */
+function defaultJobs(): number {
+  return Math.max(2, Math.min(8, Math.floor(availableParallelism() / 4)));
+}
+
+function printSummary(
+  results: readonly RealisedStep[],
+  named: readonly RealisedStep[],
+  elapsedMs: number,
+  copied: string | undefined,
+): void {
+  const out = (text: string): void => void process.stdout.write(text);
+  const executed = results.filter((result) => result.how !== 'reused');
+  if (executed.length > 0) {
+    out(formatTable(executed.map(({ step, how, durationMs }) => [`  ${step.target}`, how, formatDuration(durationMs)])));
+  }
+  for (const { step, artifact, path, statement } of named) {
+    out(`${step.target}  ${artifact}\n`);
+    for (const file of filesOf(statement)) {
+      out(`  ${path}/${file.name}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
+    }
+    if (step.flashBudget !== undefined) out(`  flash:\n${budgetTable(step.flashBudget, budgetRows(step, results))}\n`);
+  }
+  if (copied !== undefined) out(`copied to ${copied}, with SHA256SUMS\n`);
+  const reusedCount = results.length - executed.length;
+  out(`${executed.length} steps executed, ${reusedCount} taken from the store, ${formatDuration(elapsedMs)}\n`);
+}
+
+function printJson(named: readonly RealisedStep[], copied: string | undefined): void {
+  for (const { step, buildKey, artifact, path, how, statement } of named) {
+    const files = filesOf(statement).map(({ name, digest, annotations }) => ({ name, sha256: digest.sha256, size: annotations.size }));
+    const result = { type: 'result', target: step.target, how, buildKey, artifact, path, copiedTo: copied, files };
+    process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...result })}\n`);
+  }
+}
+
+/** What would happen, and why; nothing is fetched, assembled or started for it. */
+async function dryRun(steps: readonly Step[], store: Store, json: boolean): Promise<void> {
+  const plan = await planSteps(steps, store);
+  const rows: string[][] = [];
+  const missing = new Map<string, string[]>();
+  for (const { step, decision, reason } of plan) {
+    rows.push([step.target, { reuse: 'reuse', build: 'build', depends: 'build?' }[decision], reason]);
+    if (decision === 'reuse') continue;
+    for (const source of Object.values(step.sources)) {
+      const size = source.size === undefined ? '' : formatBytes(source.size);
+      if ((await findSource(store, source)) === undefined) missing.set(source.digest, [`source ${source.name}`, 'fetch', size]);
+    }
+    if ((await findImage(store, step.image.digest)) === undefined) {
+      missing.set(step.image.digest, [`image ${step.image.name}`, 'assemble', '']);
+    }
+  }
+  if (json) {
+    const planned = plan.map(({ step, decision, reason, buildKey }) => ({ target: step.target, decision, reason, buildKey }));
+    const wanted = [...missing].map(([digest, [name, action]]) => ({ name, action, digest }));
+    process.stdout.write(`${JSON.stringify({ steps: planned, missing: wanted }, null, 2)}\n`);
+    return;
+  }
+  process.stdout.write(formatTable([...missing.values(), ...rows]));
+  if (plan.some(({ decision }) => decision === 'depends')) {
+    process.stdout.write('build? = only if an input comes out with other bytes than before\n');
+  }
+}

@@ -1,0 +1,62 @@
+import { planSteps, type PlannedStep } from '../../build/plan.ts';
+import { artifactOf, filesOf } from '../../model/realisation.ts';
+import { openContext } from '../context.ts';
+import { formatBytes, formatTable } from '../format.ts';
+import type { GlobalOptions } from '../settings.ts';
+
+/** `vmbuild show`: what a target is, what it is made of, and what the store knows of it. */
+export async function showCommand(target: string, options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
+  const { evaluator, store } = await openContext(options);
+  const step = await evaluator.evaluate(target);
+  const plan = await planSteps([step], store);
+  const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify(asJson(planned), null, 2)}\n`);
+    return;
+  }
+  const { derivation, image, inputs, sources } = step;
+  const { statement } = planned;
+  const inputDigest = (hash: string): string => {
+    const input = plan.find((candidate) => candidate.step.hash === hash)?.statement;
+    return input === undefined ? 'not built yet' : artifactOf(input);
+  };
+  const rows: string[][] = [
+    ['target', target],
+    ['what', step.description],
+    ['recipe', step.recipeFile],
+    ['derivation', step.hash],
+    ['build key', planned.buildKey ?? `not known yet (${planned.reason})`],
+    ['artifact', statement === undefined ? `none: ${planned.reason}` : artifactOf(statement)],
+    ['image', `${image.name} ${image.digest}`],
+    ['command', derivation.command.join(' ')],
+    ...Object.entries(derivation.env).map(([name, value]) => ['env', `${name}=${value}`]),
+    ...Object.entries(inputs).map(([mount, input]) => [`/in/${mount}`, `${input.target} ${inputDigest(input.hash)}`]),
+    ...Object.entries(sources).map(([mount, source]) => [`/in/${mount}`, `${source.name} ${source.digest}`]),
+  ];
+  process.stdout.write(formatTable(rows));
+  if (statement === undefined) return;
+  const { builder, metadata } = statement.predicate.runDetails;
+  process.stdout.write(formatTable([['built', `${metadata.startedOn} to ${metadata.finishedOn} by ${builder.id}`]]));
+  for (const file of filesOf(statement)) {
+    const path = `${store.layout.tree(artifactOf(statement))}/${file.name}`;
+    process.stdout.write(`  ${path}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
+  }
+}
+
+function asJson({ step, buildKey, decision, reason, statement }: PlannedStep): object {
+  return {
+    target: step.target,
+    description: step.description,
+    recipe: step.recipeFile,
+    derivationHash: step.hash,
+    derivation: step.derivation,
+    image: { name: step.image.name, digest: step.image.digest },
+    inputs: Object.fromEntries(Object.entries(step.inputs).map(([mount, input]) => [mount, input.target])),
+    sources: step.sources,
+    buildKey,
+    decision,
+    reason,
+    artifact: statement && artifactOf(statement),
+    realisation: statement,
+  };
+}

@@ -1,0 +1,30 @@
+import { styleText } from 'node:util';
+import { errorMessage, VmbuildError } from '../../model/errors.ts';
+
+/** How an error is shown. */
+export interface ErrorStyle {
+  readonly color: boolean;
+  /** Stack traces, too. */
+  readonly debug: boolean;
+}
+
+/** An error for people: what, the last lines of the log, where the log is, what to do next. */
+export function renderError(error: unknown, { color, debug }: ErrorStyle): string {
+  const paint = (format: 'red' | 'bold' | 'dim', text: string): string =>
+    color ? styleText(format, text, { validateStream: false }) : text;
+  const lines: string[] = [];
+  if (error instanceof VmbuildError) {
+    for (const line of error.excerpt) lines.push(paint('dim', `  │ ${line}`));
+    lines.push(`${paint('red', 'error')} ${paint('bold', error.code)}: ${error.message}`);
+    if (error.log !== undefined) lines.push(`  log:  ${error.log}`);
+    for (const hint of error.hints) lines.push(`  next: ${hint}`);
+  } else {
+    lines.push(`${paint('red', 'error')} ${paint('bold', 'INTERNAL')}: ${errorMessage(error)}`);
+    lines.push('  This is a defect in vmbuild. Please report it with the output of VMBUILD_DEBUG=1 vmbuild …');
+  }
+  if (debug && error instanceof Error) {
+    lines.push(error.stack ?? '');
+    if (error.cause !== undefined) lines.push(`caused by ${error.cause instanceof Error ? error.cause.stack : String(error.cause)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,39 @@
+import type { BuildEvent } from '../../build/events.ts';
+import { shortDigest } from '../../model/digest.ts';
+import { formatDuration } from '../format.ts';
+
+/** One line for an event that people should see once it has happened; undefined for the others. */
+export function sentence(event: BuildEvent): string | undefined {
+  switch (event.type) {
+    case 'planned': {
+      const count = (decision: string): number => event.steps.filter((step) => step.decision === decision).length;
+      const open = count('build') + count('depends');
+      return open === 0 ? undefined : `${event.steps.length} steps: ${count('reuse')} in the store, ${open} to build`;
+    }
+    case 'executor-chosen':
+      return `executor ${event.executor} (${event.reason})`;
+    case 'step-waiting':
+      return `${event.target} waits: ${event.reason}`;
+    case 'step-started':
+      return `${event.target} started (build key ${shortDigest(event.buildKey)})`;
+    case 'step-finished': {
+      if (event.how === 'reused') return `${event.target} is in the store: ${shortDigest(event.artifact)}`;
+      const same = event.how === 'rebuilt' ? ', the same bytes again' : '';
+      return `${event.target} built in ${formatDuration(event.durationMs)}: ${shortDigest(event.artifact)}${same}`;
+    }
+    case 'step-failed':
+      return `${event.target} FAILED: ${event.message.split('\n')[0]}`;
+    case 'transfer-started':
+      return event.what === 'image' ? `image ${event.name} is assembled` : `fetching ${event.name}`;
+    case 'transfer-retried':
+      return `${event.name}: ${event.message}`;
+    case 'transfer-finished': {
+      const done = event.what === 'image' ? `image ${event.name} assembled` : `fetched ${event.name}`;
+      return `${done} in ${formatDuration(event.durationMs)}`;
+    }
+    case 'step-queued':
+    case 'step-output':
+    case 'transfer-progress':
+      return undefined;
+  }
+}
