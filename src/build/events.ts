@@ -22,12 +22,13 @@ export type BuildEvent =
       readonly durationMs: number;
     }
   | { readonly type: 'step-failed'; readonly target: string; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: 'transfer-started'; readonly what: TransferKind; readonly name: string; readonly digest: Digest }
+  /** `digest` tells transfers apart; it is empty for an image that is being locked. */
+  | { readonly type: 'transfer-started'; readonly what: TransferKind; readonly name: string; readonly digest: string }
   | {
       readonly type: 'transfer-progress';
       readonly what: TransferKind;
       readonly name: string;
-      readonly digest: Digest;
+      readonly digest: string;
       /** Bytes for a source, packages for an image. */
       readonly done: number;
       readonly total: number | undefined;
@@ -37,7 +38,7 @@ export type BuildEvent =
       readonly type: 'transfer-finished';
       readonly what: TransferKind;
       readonly name: string;
-      readonly digest: Digest;
+      readonly digest: string;
       readonly durationMs: number;
     };
 

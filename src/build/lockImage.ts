@@ -8,7 +8,7 @@ import { VmbuildError } from '../model/errors.ts';
 import { scratchPrefix } from '../store/openStore.ts';
 import { assembleIntoStore } from './assembleLockedImage.ts';
 import { descriptionPath, lockPath } from './images.ts';
-import { createProvisioner, type ProvisionOptions } from './provision.ts';
+import { createProvisioner, type ProvisionOptions, transfer } from './provision.ts';
 
 /** A new lock, not written yet. */
 export interface Relock {
@@ -36,13 +36,9 @@ export async function relockImage(name: string, folder: string, options: Provisi
     onRetry: (message) => emit({ type: 'transfer-retried', name, message }),
   });
   const provisioner = createProvisioner(options);
-  const image = await assembleIntoStore(contents, {
-    store,
-    signal,
-    progress: () => {},
-    deb: (deb) => provisioner.source(deb),
-    check: () => {},
-  });
+  const image = await transfer(options, 'image', name, '', (progress) =>
+    assembleIntoStore(contents, { store, signal, progress, deb: provisioner.package, check: () => {} }),
+  );
   const lock = sealLock(contents, image.digest);
   const file = lockPath(folder);
   const old = await readImageLock(file).catch((error: unknown) => {

@@ -28,6 +28,8 @@ export interface ProvisionOptions {
 export interface Provisioner {
   /** Path of a source in the store. */
   source(source: Source): Promise<string>;
+  /** The same for one of the many packages of an image, whose progress is the image's. */
+  package(deb: Source): Promise<string>;
   image(image: LockedImage): Promise<StoredImage>;
 }
 
@@ -54,8 +56,11 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
     return promise;
   };
 
+  const getPackage = (deb: Source): Promise<string> => once(sources, deb.digest, () => getSource(deb, true));
+
   return {
     source: (source) => once(sources, source.digest, () => getSource(source, false)),
+    package: getPackage,
     image: (image) =>
       once(images, image.digest, async () => {
         const present = await findImage(store, image.digest);
@@ -68,14 +73,13 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
             store,
             signal,
             progress,
-            deb: (deb) => once(sources, deb.digest, () => getSource(deb, true)),
+            deb: getPackage,
           }),
         );
       }),
   };
 }
 
-/** `quiet`: one of the many packages of an image, whose progress is the image's. */
 async function download(source: Source, options: ProvisionOptions, quiet: boolean): Promise<string> {
   const { store, signal, emit } = options;
   await using _lock = await acquireLock(store.layout.lock('source', source.digest), { signal });
@@ -100,11 +104,12 @@ async function download(source: Source, options: ProvisionOptions, quiet: boolea
   return transfer(options, 'source', source.name, source.digest, get);
 }
 
-async function transfer<T>(
-  { emit }: ProvisionOptions,
+/** Does work that is worth a line of its own in the progress. */
+export async function transfer<T>(
+  { emit }: Pick<ProvisionOptions, 'emit'>,
   what: TransferKind,
   name: string,
-  digest: Digest,
+  digest: string,
   work: (progress: (done: number, total: number | undefined) => void) => Promise<T>,
 ): Promise<T> {
   const start = performance.now();
