@@ -61,7 +61,10 @@ export function budgetRows(step: Step, plan: Iterable<Pick<PlannedStep, 'step' |
 /** The build key document of a step whose inputs have become these artifacts. */
 export function keyDocument(step: Step, artifacts: Readonly<Record<string, Digest>>): BuildKeyDocument {
   const { derivation } = step;
-  const trees = Object.entries(artifacts).map(([mount, digest]): [string, Content] => [mount, { kind: 'tree', digest }]);
+  const trees = Object.entries(artifacts).map(([mount, digest]): [string, Content] => [
+    mount,
+    { kind: 'tree', digest },
+  ]);
   return {
     format: 1,
     platform: derivation.platform,

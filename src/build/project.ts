@@ -71,7 +71,10 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
         if (root !== undefined) matches.push(location(target, name, root, platform));
       }
       if (matches.length > 1) {
-        throw new VmbuildError('RECIPE_DUPLICATE', `${target} is claimed twice: ${matches.map((match) => match.file).join(', ')}`);
+        throw new VmbuildError(
+          'RECIPE_DUPLICATE',
+          `${target} is claimed twice: ${matches.map((match) => match.file).join(', ')}`,
+        );
       }
       if (matches[0] === undefined) throw notFound(target, [...recipes.keys()], [...platforms.keys()], roots);
       return matches[0];
@@ -109,7 +112,12 @@ async function listFolders(roots: readonly ProjectRoot[]): Promise<Folders> {
   return { recipes, platforms };
 }
 
-async function collect(root: ProjectRoot, folder: string, file: string, found: Map<string, ProjectRoot>): Promise<void> {
+async function collect(
+  root: ProjectRoot,
+  folder: string,
+  file: string,
+  found: Map<string, ProjectRoot>,
+): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(noEntries)) {
     const files = entry.isDirectory() ? await readdir(join(folder, entry.name)) : [];
     if (!files.includes(file)) continue;

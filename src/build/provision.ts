@@ -27,10 +27,10 @@ export interface ProvisionOptions {
 /** Gets sources and images into the store, each once however many steps ask for it. */
 export interface Provisioner {
   /** Path of a source in the store. */
-  source(source: Source): Promise<string>;
+  readonly source: (source: Source) => Promise<string>;
   /** The same for one of the many packages of an image, whose progress is the image's. */
-  package(deb: Source): Promise<string>;
-  image(image: LockedImage): Promise<StoredImage>;
+  readonly package: (deb: Source) => Promise<string>;
+  readonly image: (image: LockedImage) => Promise<StoredImage>;
 }
 
 /** Makes a provisioner for one realisation. */

@@ -1,52 +1,17 @@
 import PQueue from 'p-queue';
-import type { FetchSettings } from '../fetchers/fetcher.ts';
 import type { Digest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
-import { artifactOf, durationOf, type Realisation } from '../model/realisation.ts';
-import type { Executor } from '../executors/executor.ts';
 import type { Store } from '../store/openStore.ts';
 import { noteRun } from '../store/realisations.ts';
 import type { Step } from './evaluate.ts';
-import type { Emit, How } from './events.ts';
 import { criticalPath } from './graph.ts';
 import { checkBudget, keyDocument, type PlannedStep, planSteps } from './plan.ts';
 import { createProvisioner, type Provisioner } from './provision.ts';
+import type { RealisedStep, RealiseOptions } from './realised.ts';
 import { realiseStep } from './realiseStep.ts';
 
 /** Assumed for a step that this machine has never run: as long as a middling compile. */
 const UNKNOWN_DURATION_MS = 120_000;
-
-/** How a realisation is to be done. */
-export interface RealiseOptions {
-  readonly store: Store;
-  readonly fetch: FetchSettings;
-  /** Asked for once, and only if something must be executed. */
-  readonly executor: () => Promise<Executor>;
-  /** Steps at once. */
-  readonly jobs: number;
-  /** VMBUILD_JOBS of each step. */
-  readonly cores: number;
-  /** Execute although realised, and compare: nothing, the named targets, or their whole build graph. */
-  readonly rebuild: 'nothing' | 'targets' | 'graph';
-  /** Leave the scratch folder of a failed step where it can be looked at. */
-  readonly keepFailed: boolean;
-  readonly vmbuildVersion: string;
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
-}
-
-/** A step that has its artifact. */
-export interface RealisedStep {
-  readonly step: Step;
-  readonly how: How;
-  readonly buildKey: Digest;
-  readonly statement: Realisation;
-  readonly artifact: Digest;
-  /** Path of the artifact in the store. Read only. */
-  readonly path: string;
-  /** Of this execution; for `reused`, of the one that made the artifact. */
-  readonly durationMs: number;
-}
 
 /**
  * Gives every step of the targets' build graphs its artifact, the longest way first, and returns all of them,
@@ -154,18 +119,4 @@ function prefetch(plan: readonly PlannedStep[], provisioner: Provisioner): void 
 async function noteReuse(store: Store, { step, buildKey, durationMs }: RealisedStep): Promise<void> {
   const run = { derivation: step.hash, buildKey, at: new Date().toISOString(), durationMs };
   await noteRun(store, step.target, 'built', run);
-}
-
-/** The result of a step that the store already had. */
-export function reused(step: Step, statement: Realisation, store: Store): RealisedStep {
-  const artifact = artifactOf(statement);
-  return {
-    step,
-    how: 'reused',
-    buildKey: statement.predicate.buildDefinition.internalParameters.buildKey,
-    statement,
-    artifact,
-    path: store.layout.tree(artifact),
-    durationMs: durationOf(statement),
-  };
 }

@@ -15,8 +15,7 @@ import { findRealisation, noteRun, recordRealisation, type TargetRun } from '../
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import type { Provisioner } from './provision.ts';
-import type { RealisedStep, RealiseOptions } from './realise.ts';
-import { reused } from './realise.ts';
+import { type RealisedStep, type RealiseOptions, reused } from './realised.ts';
 import { writeRecipeFiles } from './recipeFiles.ts';
 import { openStepLog } from './stepLog.ts';
 
@@ -36,11 +35,7 @@ interface Job {
 }
 
 /** Gives one step its artifact: from the store, or by executing it. Two processes never execute one build key at once. */
-export async function realiseStep(
-  step: Step,
-  document: BuildKeyDocument,
-  options: StepOptions,
-): Promise<RealisedStep> {
+export async function realiseStep(step: Step, document: BuildKeyDocument, options: StepOptions): Promise<RealisedStep> {
   const { store, signal, emit } = options;
   const job: Job = { step, document, key: buildKey(document) };
   const present = await findRealisation(store, job.key);
@@ -153,7 +148,8 @@ function explainStepError(target: string, error: unknown, kept: string | undefin
 }
 
 function buildFailed(step: Step, result: StepResult, tail: readonly string[]): VmbuildError {
-  const ending = result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
+  const ending =
+    result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
   return new VmbuildError('BUILD_FAILED', `${step.target} ${ending}`, { step: step.target, excerpt: tail });
 }
 

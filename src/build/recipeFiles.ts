@@ -36,7 +36,9 @@ export async function loadRecipeFiles(
     const field = `files.${index}`;
     const from = typeof entry === 'string' ? join(where.folder, entry) : join(where.recipes, entry.from);
     const path = typeof entry === 'string' ? entry : entry.to;
-    if (files.some((file) => file.path === path || file.path.startsWith(`${path}/`) || path.startsWith(`${file.path}/`))) {
+    if (
+      files.some((file) => file.path === path || file.path.startsWith(`${path}/`) || path.startsWith(`${file.path}/`))
+    ) {
       throw invalid(where.recipeFile, field, `/recipe/${path} is declared twice, or as a file and a folder`);
     }
     const content = await readDeclared(from, where, field);
@@ -69,7 +71,8 @@ async function readDeclared(
     return await readFile(real);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') throw invalid(where.recipeFile, field, `${path} does not exist`);
-    if (systemErrorCode(error) === 'EISDIR') throw invalid(where.recipeFile, field, `${path} is a folder; name its files`);
+    if (systemErrorCode(error) === 'EISDIR')
+      throw invalid(where.recipeFile, field, `${path} is a folder; name its files`);
     throw error;
   }
 }

@@ -27,7 +27,12 @@ export async function resolveSource(declared: SourceDeclaration, context: Contex
     }
     case 'https': {
       const locations = declared.urls.map((url): Location => ({ type: 'https', url }));
-      return file(nameOf(declared.urls[0] ?? '', context), await httpsDigest(declared, context), declared.size, locations);
+      return file(
+        nameOf(declared.urls[0] ?? '', context),
+        await httpsDigest(declared, context),
+        declared.size,
+        locations,
+      );
     }
     case 'local': {
       const location: Location = { type: 'local', path: join(context.folder, declared.path) };

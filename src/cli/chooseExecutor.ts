@@ -21,7 +21,8 @@ async function choose(choice: ExecutorChoice, emit: Emit): Promise<Executor> {
     const executor = await load(name);
     const availability = await executor.probe();
     if (availability.available) {
-      const reason = choice !== 'auto' ? 'as asked' : reasons.length > 0 ? `because ${reasons.join('; ')}` : 'it works here';
+      const reason =
+        choice !== 'auto' ? 'as asked' : reasons.length > 0 ? `because ${reasons.join('; ')}` : 'it works here';
       emit({ type: 'executor-chosen', executor: name, reason });
       return executor;
     }

@@ -5,7 +5,9 @@ import { exitCodeOf } from './exitCodes.ts';
 import { renderError } from './render/error.ts';
 
 /** Version of the running program, from its package.json. */
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /**
  * The command line. Each command's code is loaded when it runs, so that `vmbuild ls` does not pay for what
@@ -37,7 +39,9 @@ function program(): Command {
       .option('--dry-run', 'only say what would be fetched, built and reused, and why')
       .option('-o, --output <folder>', 'copy the artifacts there, with a SHA256SUMS')
       .option('--json', 'events as lines of JSON'),
-  ).action(async (targets, options, self) => (await import('./commands/realize.ts')).realizeCommand(targets, { ...self.optsWithGlobals(), ...options }, version));
+  ).action(async (targets, options, self) =>
+    (await import('./commands/realize.ts')).realizeCommand(targets, { ...self.optsWithGlobals(), ...options }, version),
+  );
 
   command
     .command('ls')
@@ -50,13 +54,17 @@ function program(): Command {
     .description('show a target: derivation, build key, digest, what it is made of')
     .argument('<target>')
     .option('--json', 'as JSON')
-    .action(async (target, _options, self) => (await import('./commands/show.ts')).showCommand(target, self.optsWithGlobals()));
+    .action(async (target, _options, self) =>
+      (await import('./commands/show.ts')).showCommand(target, self.optsWithGlobals()),
+    );
 
   command
     .command('log')
     .description('print the log of the last run of a step')
     .argument('<target>', 'a target or a build key')
-    .action(async (target, _options, self) => (await import('./commands/log.ts')).logCommand(target, self.optsWithGlobals()));
+    .action(async (target, _options, self) =>
+      (await import('./commands/log.ts')).logCommand(target, self.optsWithGlobals()),
+    );
 
   fetchOptions(
     command
@@ -64,7 +72,9 @@ function program(): Command {
       .description('resolve image locks and sources anew and show what changed')
       .argument('[name...]', 'images or recipes; all images unless given')
       .option('--dry-run', 'only show it'),
-  ).action(async (names, _options, self) => (await import('./commands/update.ts')).updateCommand(names, self.optsWithGlobals()));
+  ).action(async (names, _options, self) =>
+    (await import('./commands/update.ts')).updateCommand(names, self.optsWithGlobals()),
+  );
 
   command.addCommand(imageCommands());
   return command;
@@ -81,8 +91,13 @@ function imageCommands(): Command {
     async (name, _options, self) => (await import('./commands/image.ts')).imageBuild(name, self.optsWithGlobals()),
   );
   fetchOptions(
-    image.command('lock').description('resolve the wanted packages to exact ones and write lock.json').argument('<name>'),
-  ).action(async (name, _options, self) => (await import('./commands/image.ts')).imageLock(name, self.optsWithGlobals()));
+    image
+      .command('lock')
+      .description('resolve the wanted packages to exact ones and write lock.json')
+      .argument('<name>'),
+  ).action(async (name, _options, self) =>
+    (await import('./commands/image.ts')).imageLock(name, self.optsWithGlobals()),
+  );
   fetchOptions(
     image
       .command('export')
@@ -121,7 +136,9 @@ try {
     // Commander has printed its message; help and version are no failures.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(renderError(error, { color: process.stderr.isTTY, debug: process.env['VMBUILD_DEBUG'] === '1' }));
+    process.stderr.write(
+      renderError(error, { color: process.stderr.isTTY, debug: process.env['VMBUILD_DEBUG'] === '1' }),
+    );
     process.exitCode = exitCodeOf(error);
   }
 }

@@ -15,7 +15,8 @@ export function isDigest(text: unknown): text is Digest {
 
 /** Narrows `text` to a digest, or throws a TypeError that shows what was found. */
 export function toDigest(text: string): Digest {
-  if (!isDigest(text)) throw new TypeError(`not a sha256 digest (64 lower-case hex characters): ${JSON.stringify(text)}`);
+  if (!isDigest(text))
+    throw new TypeError(`not a sha256 digest (64 lower-case hex characters): ${JSON.stringify(text)}`);
   return text;
 }
 

@@ -55,4 +55,3 @@ export interface Source extends Content {
   readonly size?: number | undefined;
   readonly locations: readonly Location[];
 }
-

@@ -62,7 +62,9 @@ export async function flushTree(folder: string): Promise<void> {
     if (code === 0) return;
     throw new Error(`sync(1) exited with ${code}`);
   } catch (error) {
-    throw new VmbuildError('STORE_UNUSABLE', `the store cannot be flushed to disk: ${errorMessage(error)}`, { cause: error });
+    throw new VmbuildError('STORE_UNUSABLE', `the store cannot be flushed to disk: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 

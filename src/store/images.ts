@@ -48,4 +48,3 @@ export async function adoptImage(store: Store, rootfs: string, config: string): 
   }
   return { digest, rootfs: join(folder, 'rootfs'), config };
 }
-

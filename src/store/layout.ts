@@ -12,18 +12,18 @@ export interface StoreLayout {
   /** Scratch folders of running processes; on the same file system as the rest, so that results move by rename. */
   readonly temporary: string;
   /** Trees by the digest of their canonical tar: artifacts, and sources that are trees. */
-  tree(digest: Digest): string;
+  readonly tree: (digest: Digest) => string;
   /** Sources that are files. */
-  file(digest: Digest): string;
+  readonly file: (digest: Digest) => string;
   /** Folder of an image: `rootfs/`, `config.json`. */
-  image(digest: Digest): string;
-  realisation(buildKey: Digest): string;
+  readonly image: (digest: Digest) => string;
+  readonly realisation: (buildKey: Digest) => string;
   /** Log of the last run of a build key, zstd. */
-  log(buildKey: Digest): string;
+  readonly log: (buildKey: Digest) => string;
   /** What happened last to a target. */
-  last(target: string): string;
+  readonly last: (target: string) => string;
   /** Lock file for making one thing. */
-  lock(what: 'build' | 'source' | 'image', digest: Digest): string;
+  readonly lock: (what: 'build' | 'source' | 'image', digest: Digest) => string;
 }
 
 /** The layout of the store in the folder `root`. */

@@ -43,7 +43,8 @@ async function checkFormat(layout: StoreLayout): Promise<void> {
   }
   const format = /^\d+\n?$/.test(text) ? Number.parseInt(text, 10) : undefined;
   if (format === undefined) throw unusable(layout, `says format ${JSON.stringify(text.slice(0, 20))}`);
-  if (format > STORE_FORMAT) throw unusable(layout, `has format ${format}, newer than this vmbuild (${STORE_FORMAT}) knows`);
+  if (format > STORE_FORMAT)
+    throw unusable(layout, `has format ${format}, newer than this vmbuild (${STORE_FORMAT}) knows`);
 }
 
 /** A process marks its folders in tmp/ with who it is; those of the dead are rubbish. */

@@ -58,7 +58,12 @@ export async function readTargetRecord(store: Store, target: string): Promise<Ta
 }
 
 /** Notes a run of a target. A failure does not make the last success forgotten. */
-export async function noteRun(store: Store, target: string, outcome: 'built' | 'failed', run: TargetRun): Promise<void> {
+export async function noteRun(
+  store: Store,
+  target: string,
+  outcome: 'built' | 'failed',
+  run: TargetRun,
+): Promise<void> {
   const before = await readTargetRecord(store, target);
   const record: TargetRecord = { target, last: { ...run, outcome }, built: outcome === 'built' ? run : before?.built };
   try {

@@ -1,6 +1,6 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { RealisedStep } from '../../build/realise.ts';
+import type { RealisedStep } from '../../build/realised.ts';
 import { writeFileAtomic } from '../../io/files.ts';
 import { explainSystemError, VmbuildError } from '../../model/errors.ts';
 import { filesOf } from '../../model/realisation.ts';
@@ -17,7 +17,10 @@ export async function copyArtifacts(results: readonly RealisedStep[], folder: st
     for (const { name, digest } of filesOf(statement)) {
       const other = owners.get(name);
       if (other !== undefined) {
-        throw new VmbuildError('USAGE', `${other} and ${step.target} both have a file ${name}; copy them one at a time`);
+        throw new VmbuildError(
+          'USAGE',
+          `${other} and ${step.target} both have a file ${name}; copy them one at a time`,
+        );
       }
       owners.set(name, step.target);
       lines.push(sumLine(digest.sha256, name));

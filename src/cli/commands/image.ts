@@ -31,7 +31,9 @@ export async function imageFolder(roots: readonly ProjectRoot[], name: string): 
   const folder = await findImageFolder(roots, name);
   if (folder !== undefined) return folder;
   const names = (await imageNames(roots)).join(', ') || 'none';
-  throw new VmbuildError('RECIPE_NOT_FOUND', `no image is called ${JSON.stringify(name)}`, { hints: [`Images: ${names}.`] });
+  throw new VmbuildError('RECIPE_NOT_FOUND', `no image is called ${JSON.stringify(name)}`, {
+    hints: [`Images: ${names}.`],
+  });
 }
 
 /** `vmbuild image ls`. */
@@ -77,7 +79,9 @@ export async function imageExport(
   const named = { name: `vmbuild/${name}:${shortDigest(image.digest)}`, signal: interrupt.signal };
   if (options.format === 'docker') {
     await exportDockerArchive(image, destination, named);
-    process.stdout.write(`${destination}: docker load -i ${destination} gives ${named.name}, image id sha256:${image.digest}\n`);
+    process.stdout.write(
+      `${destination}: docker load -i ${destination} gives ${named.name}, image id sha256:${image.digest}\n`,
+    );
     return;
   }
   const manifest = await exportOciLayout({ ...image, layerDigest: layerOf(image.config) }, destination, named);
@@ -86,7 +90,9 @@ export async function imageExport(
 
 /** A new lock for people: what it holds, and what is different. */
 export function describeRelock({ name, file, lock, difference }: Relock): string {
-  const lines = [`${name}: ${lock.debs.length} packages of ${lock.suite}, ${lock.index.inRelease.date}, image ${lock.image.digest}`];
+  const lines = [
+    `${name}: ${lock.debs.length} packages of ${lock.suite}, ${lock.index.inRelease.date}, image ${lock.image.digest}`,
+  ];
   if (difference === undefined) lines.push(`  new lock: ${file}`);
   else if (difference.image === undefined) lines.push('  nothing changed');
   for (const deb of difference?.added ?? []) lines.push(`  + ${deb.name} ${deb.version}`);

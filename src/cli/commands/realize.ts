@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { budgetRows, planSteps } from '../../build/plan.ts';
-import { realise, type RealisedStep } from '../../build/realise.ts';
+import { realise } from '../../build/realise.ts';
+import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
 import { budgetTable } from '../../model/flashBudget.ts';
 import { filesOf } from '../../model/realisation.ts';
@@ -29,7 +30,11 @@ interface RealizeOptions extends GlobalOptions, FetchOptions {
 }
 
 /** `vmbuild realize`: from targets to artifacts. */
-export async function realizeCommand(targets: readonly string[], options: RealizeOptions, version: string): Promise<void> {
+export async function realizeCommand(
+  targets: readonly string[],
+  options: RealizeOptions,
+  version: string,
+): Promise<void> {
   const { evaluator, store } = await openContext(options);
   const steps = await evaluateAll(evaluator, targets);
   if (options.dryRun === true) return dryRun(steps, store, options.json === true);
@@ -77,7 +82,9 @@ function printSummary(
   const out = (text: string): void => void process.stdout.write(text);
   const executed = results.filter((result) => result.how !== 'reused');
   if (executed.length > 0) {
-    out(formatTable(executed.map(({ step, how, durationMs }) => [`  ${step.target}`, how, formatDuration(durationMs)])));
+    out(
+      formatTable(executed.map(({ step, how, durationMs }) => [`  ${step.target}`, how, formatDuration(durationMs)])),
+    );
   }
   for (const { step, artifact, path, statement } of named) {
     out(`${step.target}  ${artifact}\n`);
@@ -93,7 +100,11 @@ function printSummary(
 
 function printJson(named: readonly RealisedStep[], copied: string | undefined): void {
   for (const { step, buildKey, artifact, path, how, statement } of named) {
-    const files = filesOf(statement).map(({ name, digest, annotations }) => ({ name, sha256: digest.sha256, size: annotations.size }));
+    const files = filesOf(statement).map(({ name, digest, annotations }) => ({
+      name,
+      sha256: digest.sha256,
+      size: annotations.size,
+    }));
     const result = { type: 'result', target: step.target, how, buildKey, artifact, path, copiedTo: copied, files };
     process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...result })}\n`);
   }
@@ -109,14 +120,20 @@ async function dryRun(steps: readonly Step[], store: Store, json: boolean): Prom
     if (decision === 'reuse') continue;
     for (const source of Object.values(step.sources)) {
       const size = source.size === undefined ? '' : formatBytes(source.size);
-      if ((await findSource(store, source)) === undefined) missing.set(source.digest, [`source ${source.name}`, 'fetch', size]);
+      if ((await findSource(store, source)) === undefined)
+        missing.set(source.digest, [`source ${source.name}`, 'fetch', size]);
     }
     if ((await findImage(store, step.image.digest)) === undefined) {
       missing.set(step.image.digest, [`image ${step.image.name}`, 'assemble', '']);
     }
   }
   if (json) {
-    const planned = plan.map(({ step, decision, reason, buildKey }) => ({ target: step.target, decision, reason, buildKey }));
+    const planned = plan.map(({ step, decision, reason, buildKey }) => ({
+      target: step.target,
+      decision,
+      reason,
+      buildKey,
+    }));
     const wanted = [...missing].map(([digest, [name, action]]) => ({ name, action, digest }));
     process.stdout.write(`${JSON.stringify({ steps: planned, missing: wanted }, null, 2)}\n`);
     return;

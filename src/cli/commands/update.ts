@@ -12,7 +12,8 @@ export async function updateCommand(
   const folders = await Promise.all(wanted.map((name) => imageFolder(roots, name)));
   const relocks = await provisioning(options, async (provision) => {
     const done: Relock[] = [];
-    for (const [index, name] of wanted.entries()) done.push(await relockImage(name, folders[index] as string, provision));
+    for (const [index, name] of wanted.entries())
+      done.push(await relockImage(name, folders[index] as string, provision));
     return done;
   });
   for (const relock of relocks) {

@@ -24,7 +24,8 @@ export function renderError(error: unknown, { color, debug }: ErrorStyle): strin
   }
   if (debug && error instanceof Error) {
     lines.push(error.stack ?? '');
-    if (error.cause !== undefined) lines.push(`caused by ${error.cause instanceof Error ? error.cause.stack : String(error.cause)}`);
+    if (error.cause !== undefined)
+      lines.push(`caused by ${error.cause instanceof Error ? error.cause.stack : errorMessage(error.cause)}`);
   }
   return `${lines.join('\n')}\n`;
 }

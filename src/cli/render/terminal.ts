@@ -35,7 +35,9 @@ export function terminalRenderer(sink: Sink): Renderer {
     const queued = counts.queued.size > 0 ? `, queued: ${[...counts.queued].join(', ')}` : '';
     lines.push(`${counts.done} of ${counts.all} steps done${queued}, ${formatDuration(now - start)}`.slice(0, width));
     drawn = lines.length;
-    return lines.map((line, index) => `${index < lines.length - 1 ? styleText('dim', line, { validateStream: false }) : line}\n`).join('');
+    return lines
+      .map((line, index) => `${index < lines.length - 1 ? styleText('dim', line, { validateStream: false }) : line}\n`)
+      .join('');
   };
   const draw = (above = ''): void => {
     const cleared = erase();
@@ -95,11 +97,16 @@ function track(
       const activity = activities.get(event.digest);
       const show = event.what === 'image' ? String : formatBytes;
       const total = event.total === undefined ? '' : ` of ${show(event.total)}`;
-      if (activity !== undefined) activity.detail = `${show(event.done)}${total}${event.what === 'image' ? ' packages' : ''}`;
+      if (activity !== undefined)
+        activity.detail = `${show(event.done)}${total}${event.what === 'image' ? ' packages' : ''}`;
       break;
     }
     case 'transfer-finished':
       activities.delete(event.digest);
+      break;
+    case 'executor-chosen':
+    case 'step-waiting':
+    case 'transfer-retried':
       break;
   }
 }

@@ -37,7 +37,8 @@ export function explainUnavailable(message: string): Availability {
   }
   for (const { file, forbids, hint } of SWITCHES) {
     const value = readNumber(file);
-    if (value !== undefined && forbids(value)) hints.push(`user namespaces are switched off (${file} is ${value}): ${hint}`);
+    if (value !== undefined && forbids(value))
+      hints.push(`user namespaces are switched off (${file} is ${value}): ${hint}`);
   }
   if (hints.length === 0) {
     hints.push('This is often so inside a container: start it with --privileged, or run vmbuild outside of it.');

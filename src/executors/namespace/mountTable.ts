@@ -56,7 +56,9 @@ export function mountTable(paths: SandboxPaths): string {
     { source: 'proc', target: `${root}/proc`, type: 'proc', options: ['nosuid', 'nodev', 'noexec'] },
   ];
   return mounts
-    .map(({ source, target, type, options }) => [escape(source), escape(target), type, options.join(','), '0', '0'].join(' '))
+    .map(({ source, target, type, options }) =>
+      [escape(source), escape(target), type, options.join(','), '0', '0'].join(' '),
+    )
     .map((line) => `${line}\n`)
     .join('');
 }

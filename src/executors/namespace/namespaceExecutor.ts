@@ -18,10 +18,12 @@ const ENTER = fileURLToPath(new URL('./enter.sh', import.meta.url));
  * invoking user its root, so that mounting needs no privilege; --kill-child takes the whole process tree along.
  */
 const ENTER_NAMESPACES = [
-  ...['setpriv', '--pdeathsig', 'KILL'],
-  ...['unshare', '--user', '--map-root-user', '--mount', '--propagation', 'private'],
-  ...['--uts', '--ipc', '--net', '--cgroup', '--pid', '--fork', '--kill-child'],
-] as const;
+  'setpriv --pdeathsig KILL',
+  'unshare --user --map-root-user --mount --propagation private',
+  '--uts --ipc --net --cgroup --pid --fork --kill-child',
+]
+  .join(' ')
+  .split(' ');
 
 /** What the machine's programs see on the way into the sandbox. */
 const HOST_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
@@ -32,13 +34,14 @@ export function createNamespaceExecutor(): Executor {
 }
 
 async function probe(): Promise<Availability> {
-  const [program, ...args] = ENTER_NAMESPACES;
+  const [program = '', ...args] = ENTER_NAMESPACES;
   try {
     // Mounting a tmpfs and a second user namespace inside are what hardened kernels refuse.
-    const script = 'mount -t tmpfs tmpfs /tmp && mount -t proc proc /proc && exec unshare --user --map-user=1000 --map-group=100 true';
+    const script =
+      'mount -t tmpfs tmpfs /tmp && mount -t proc proc /proc && exec unshare --user --map-user=1000 --map-group=100 true';
     const result = await run(program, [...args, '/bin/sh', '-c', script], { env: HOST_ENVIRONMENT });
     if (result.exitCode === 0) return { available: true };
-    return await explainUnavailable(result.stderr.trim());
+    return explainUnavailable(result.stderr.trim());
   } catch (error) {
     return explainUnavailable(errorMessage(error));
   }
@@ -52,13 +55,20 @@ async function runStep(request: StepRequest): Promise<StepResult> {
 
   const { rlimits, uid, gid, hostname } = SANDBOX;
   const environment = stepEnvironment(request.document, request.cores);
-  const [program, ...args] = ENTER_NAMESPACES;
+  const [program = '', ...args] = ENTER_NAMESPACES;
   const child = spawn(
     program,
     [
       ...args,
-      ...['/bin/sh', ENTER, paths.root, fstab, String(uid), String(gid), hostname],
-      ...[String(rlimits.nofile), String(rlimits.stack / 1024)],
+      '/bin/sh',
+      ENTER,
+      paths.root,
+      fstab,
+      String(uid),
+      String(gid),
+      hostname,
+      String(rlimits.nofile),
+      String(rlimits.stack / 1024),
       ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       ...request.document.command,
     ],
