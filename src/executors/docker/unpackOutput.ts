@@ -3,7 +3,6 @@ import {
   closeSync,
   constants,
   copyFileSync,
-  lchownSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -73,7 +72,6 @@ class TreeWriter {
       default:
         throw refused(path, `is a special file (${header.type ?? 'of unknown type'})`);
     }
-    if (process.geteuid?.() === 0) lchownSync(place, 0, 0);
   }
 
   #copyLink(header: Header, path: string, place: string): void {

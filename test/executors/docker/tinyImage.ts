@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { listTree, treeDigest } from '../../../src/io/tree.ts';
 import { SANDBOX } from '../../../src/model/sandbox.ts';
@@ -26,6 +35,9 @@ export function makeTinyImage(folder: string, config: Record<string, unknown> = 
   symlinkSync('bash', join(rootfs, 'usr/bin/sh'));
   for (const path of SANDBOX.stickyDirectories) chmodSync(join(rootfs, path), 0o1777);
   for (const program of PROGRAMS) copyProgram(program, rootfs);
+  // The locale of every step; it is built into newer C libraries, and bash complains where it is missing.
+  const locale = '/usr/lib/locale/C.utf8';
+  if (existsSync(locale)) cpSync(locale, join(rootfs, locale), { recursive: true });
   writeFileSync(join(rootfs, 'etc/hostname'), 'vmbuild\n');
   writeFileSync(join(rootfs, 'etc/hosts'), '127.0.0.1 localhost vmbuild\n');
   writeFileSync(join(rootfs, 'etc/resolv.conf'), '');

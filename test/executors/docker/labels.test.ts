@@ -1,0 +1,25 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { isGone, ownRun } from '../../../src/executors/docker/labels.ts';
+
+describe('run labels', () => {
+  const [boot, namespace, , start] = ownRun().split('/');
+
+  it('knows that this process is alive', () => {
+    expect(isGone(ownRun())).toBe(false);
+  });
+
+  it('knows that a process that has ended is gone, even if its number is in use again', async () => {
+    const child = spawn('true');
+    await once(child, 'close');
+    expect(isGone(`${boot}/${namespace}/${child.pid}/${start}`)).toBe(true);
+    expect(isGone(`${boot}/${namespace}/${process.pid}/${Number(start) - 1}`)).toBe(true);
+  });
+
+  it('takes every process elsewhere, and every label that it does not understand, for alive', () => {
+    expect(isGone(`another-boot/${namespace}/999999999/1`)).toBe(false);
+    expect(isGone(`${boot}/1/999999999/1`)).toBe(false);
+    for (const label of ['', 'x', '///', `${boot}/${namespace}/x/1`]) expect(isGone(label)).toBe(false);
+  });
+});
