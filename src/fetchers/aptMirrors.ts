@@ -59,7 +59,7 @@ async function probeAptMirrors(context: Probe): Promise<DebianMirrors> {
   const unusable = answers.filter((answer) => typeof answer === 'object');
   // Strangers in apt's list are only worth a word if there is nobody else.
   const foreign = mirrors.length === 0 ? unusable : unusable.filter(({ foreign }) => !foreign);
-  return { mirrors, unusable: foreign.map(({ where, reason }) => ({ where, reason })) };
+  return { mirrors, unusable: foreign.map(({ foreign, ...rest }) => ({ ...rest, mirror: !foreign })) };
 }
 
 async function probe(

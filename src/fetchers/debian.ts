@@ -20,6 +20,12 @@ export const locateDebian: Locate<DebianLocation> = async (source, location, con
     places.push({ ...urlCandidate(source, url, context, await aptProxy(url, context.settings)), mirror: true });
   }
   places.push(...unusable);
+  if (mirrors.length === 0) {
+    places.push({
+      where: `debian:${location.path}`,
+      reason: 'no usable mirror is known; configure one (debianMirrors)',
+    });
+  }
   if (location.snapshot !== undefined) {
     if (!/^\d{8}T\d{6}Z$/.test(location.snapshot)) {
       throw new VmbuildError(

@@ -36,7 +36,8 @@ export async function fetchSource(source: Source, context: FetchContext): Promis
   const last: Candidate[] = [];
 
   for await (const place of places(source, context)) {
-    if (!('fetch' in place)) failures.push({ where: place.where, reason: place.reason, type: 'other' });
+    if (!('fetch' in place))
+      failures.push({ where: place.where, reason: place.reason, type: 'other', mirror: place.mirror });
     else if (context.settings.offline && place.host !== undefined) failures.push(offline(place.where));
     else if (place.host !== undefined && failedRecently(place.host)) last.push(place);
     else {

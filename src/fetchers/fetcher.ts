@@ -54,6 +54,8 @@ export interface Candidate {
 export interface Unusable {
   readonly where: string;
   readonly reason: string;
+  /** True for a mirror of the Debian archive that may have the file, but could not be asked. */
+  readonly mirror?: boolean | undefined;
 }
 
 /** Turns a location into the places that it stands for, best first. */

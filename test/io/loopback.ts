@@ -31,10 +31,10 @@ export async function loopback(
   };
 }
 
-/** Serves fixed content by path; everything else is 404. */
+/** Serves fixed content by path, whatever the query; everything else is 404. */
 export function files(content: Readonly<Record<string, string | Uint8Array>>): Promise<Loopback> {
   return loopback((request, response) => {
-    const body = content[decodeURIComponent(request.url ?? '')];
+    const body = content[decodeURIComponent(request.url?.replace(/\?.*/, '') ?? '')];
     if (body === undefined) response.writeHead(404).end('no such file');
     else response.end(body);
   });
