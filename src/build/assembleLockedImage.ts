@@ -63,5 +63,5 @@ export async function assembleIntoStore(
     onProgress: progress,
   });
   check(assembled.digest);
-  return adoptImage(store, assembled.rootfs, assembled.config);
+  return await adoptImage(store, assembled.rootfs, assembled.config);
 }

@@ -68,7 +68,7 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
         await using _lock = await acquireLock(store.layout.lock('image', image.digest), { signal });
         const meanwhile = await findImage(store, image.digest);
         if (meanwhile !== undefined) return meanwhile;
-        return transfer(options, 'image', image.name, image.digest, (progress) =>
+        return await transfer(options, 'image', image.name, image.digest, (progress) =>
           assembleLockedImage(image, {
             store,
             signal,
@@ -100,8 +100,8 @@ async function download(source: Source, options: ProvisionOptions, quiet: boolea
       throw explainSystemError(error, `fetching ${source.name}`);
     }
   };
-  if (quiet) return get(() => {});
-  return transfer(options, 'source', source.name, source.digest, get);
+  if (quiet) return await get(() => {});
+  return await transfer(options, 'source', source.name, source.digest, get);
 }
 
 /** Does work that is worth a line of its own in the progress. */

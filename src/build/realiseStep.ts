@@ -49,7 +49,7 @@ export async function realiseStep(step: Step, document: BuildKeyDocument, option
     });
     const meanwhile = await findRealisation(store, job.key);
     if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
-    return execute(job, provided, meanwhile, options);
+    return await execute(job, provided, meanwhile, options);
   });
 }
 
@@ -116,7 +116,7 @@ async function execute(
     if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
     return { artifact: await adoptOutput(step, join(sandbox, 'out'), options) };
   });
-  return record(job, artifact, before, { startedOn, executorName: executor.name }, options);
+  return await record(job, artifact, before, { startedOn, executorName: executor.name }, options);
 }
 
 /** Explains what went wrong in terms of the step, notes it as the step's last run, and keeps the scratch folder if wanted. */

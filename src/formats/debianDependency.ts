@@ -12,7 +12,7 @@ export interface PackageRelation {
 export type Alternatives = readonly PackageRelation[];
 
 const RELATION =
-  /^([a-z0-9][a-z0-9+.-]*)(?::([a-z0-9][a-z0-9-]*))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()]+)\s*\))?\s*(?:\[([^\]]*)\])?$/;
+  /^([a-z0-9][a-z0-9+.-]*)(?::([a-z0-9][a-z0-9-]*))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([A-Za-z0-9.+:~-]+)\s*\))?\s*(?:\[([^\]]*)\])?$/;
 
 /**
  * Parses the value of Depends, Pre-Depends, Conflicts, Breaks, Replaces or Provides (Debian policy §7.1):

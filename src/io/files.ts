@@ -49,7 +49,10 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /** A private (0700) folder that is removed when the scope ends. */
-export async function temporaryFolder(parent: string, prefix: string): Promise<AsyncDisposable & { readonly path: string }> {
+export async function temporaryFolder(
+  parent: string,
+  prefix: string,
+): Promise<AsyncDisposable & { readonly path: string }> {
   await mkdir(parent, { recursive: true });
   const path = await mkdtemp(join(parent, prefix));
   return { path, [Symbol.asyncDispose]: () => removeTree(path) };

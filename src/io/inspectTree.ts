@@ -11,7 +11,10 @@ import type { InspectReply } from './inspectTreeWorker.ts';
  * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
  */
 export async function inspectTree(folder: string): Promise<ArtifactFacts> {
-  const url = new URL(import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js', import.meta.url);
+  const url = new URL(
+    import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js',
+    import.meta.url,
+  );
   const worker = new Worker(url, { workerData: folder });
   try {
     const reply = await new Promise<InspectReply>((resolve, reject) => {
@@ -20,7 +23,10 @@ export async function inspectTree(folder: string): Promise<ArtifactFacts> {
       worker.on('exit', (code) => reject(new Error(`the worker that reads ${folder} ended with ${code}`)));
     });
     // Errors lose their class on the way between threads.
-    if (!reply.ok) throw reply.invalid ? new VmbuildError('OUTPUT_INVALID', reply.message) : Object.assign(new Error(reply.message), { code: reply.code });
+    if (!reply.ok)
+      throw reply.invalid
+        ? new VmbuildError('OUTPUT_INVALID', reply.message)
+        : Object.assign(new Error(reply.message), { code: reply.code });
     return { ...reply.facts, digest: toDigest(reply.facts.digest) };
   } finally {
     await worker.terminate();

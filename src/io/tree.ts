@@ -84,7 +84,8 @@ function* readPieces(path: string, entry: TarEntry, buffer: Buffer): Generator<U
     let left = entry.size;
     while (left > 0) {
       const count = readSync(file, buffer, 0, Math.min(left, CHUNK), null);
-      if (count === 0) throw new VmbuildError('OUTPUT_INVALID', `${quote(entry.path)} became shorter while it was read`);
+      if (count === 0)
+        throw new VmbuildError('OUTPUT_INVALID', `${quote(entry.path)} became shorter while it was read`);
       left -= count;
       yield buffer.subarray(0, count);
     }
@@ -136,7 +137,10 @@ function utf8(bytes: Buffer, where: string): string {
 }
 
 function refused(path: string, why: string): VmbuildError {
-  return new VmbuildError('OUTPUT_INVALID', `${path === '' ? 'the root' : quote(path)} ${why}; a tree cannot hold that`);
+  return new VmbuildError(
+    'OUTPUT_INVALID',
+    `${path === '' ? 'the root' : quote(path)} ${why}; a tree cannot hold that`,
+  );
 }
 
 /** Quotes a path so that control characters in it cannot reach a terminal. */
