@@ -61,11 +61,11 @@ export function isAlias(name: string): boolean {
 }
 
 /**
- * The path that a symbolic link at `path` leads to, aliases resolved but no other links; undefined if it
- * leads above the root.
+ * The path that a package means by a symbolic link: as seen from where it put the link, before directories are
+ * merged; aliases in the result are resolved, other links not. Undefined if it leads above the root.
  */
-export function linkDestination(path: string, target: string): string | undefined {
-  const parts = target.startsWith('/') ? [] : path.split('/').slice(0, -1);
+export function linkDestination(name: string, target: string): string | undefined {
+  const parts = target.startsWith('/') ? [] : plainPath(name).split('/').slice(0, -1);
   for (const part of target.split('/')) {
     if (part === '..') {
       if (parts.pop() === undefined) return undefined;

@@ -35,7 +35,8 @@ export async function unpackDeb({ deb, file, blobPrefix }: UnpackJob): Promise<U
     const entries = await unpackData(archive, blobPrefix);
     return { name: deb.name, version: deb.version, replaces: control.get('replaces') ?? '', entries };
   } catch (error) {
-    if (error instanceof VmbuildError) throw error;
+    // A full disk is no fault of the package.
+    if (error instanceof VmbuildError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error;
     throw refused(deb, errorMessage(error), error);
   }
 }
@@ -88,7 +89,7 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
         if (target === '' || /[\0\uFFFD]/.test(target))
           throw new TypeError(`${JSON.stringify(header.name)} is a link with the target ${JSON.stringify(target)}`);
         // Merging /usr turns /usr/bin/x -> /bin/x into a link to itself, and /bin -> usr/bin into one at /usr/bin.
-        if (linkDestination(path, target) === path) break;
+        if (linkDestination(header.name, target) === path) break;
         if (isAlias(header.name))
           throw new TypeError(
             `${JSON.stringify(header.name)} is a link to ${JSON.stringify(target)}, where a merged /usr needs another`,

@@ -1,10 +1,16 @@
 import { parentPort, Worker } from 'node:worker_threads';
-import { type ErrorCode, VmbuildError } from '../model/errors.ts';
+import { type ErrorCode, systemErrorCode, VmbuildError } from '../model/errors.ts';
 
 /** What a worker thread sends back: errors lose their class and their fields on the way, so they go in parts. */
 type Answer =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: unknown; readonly code?: ErrorCode; readonly hints?: readonly string[] };
+  | {
+      readonly ok: false;
+      readonly error: unknown;
+      /** `code` of the error: one of vmbuild's if there are hints, else one of the system (`ENOSPC`, …). */
+      readonly code?: string | undefined;
+      readonly hints?: readonly string[] | undefined;
+    };
 
 /** In a worker: runs `work` and posts its result or its error. */
 export async function answer(work: () => unknown): Promise<void> {
@@ -12,8 +18,8 @@ export async function answer(work: () => unknown): Promise<void> {
   try {
     message = { ok: true, value: await work() };
   } catch (error) {
-    message =
-      error instanceof VmbuildError ? { ok: false, error, code: error.code, hints: error.hints } : { ok: false, error };
+    const hints = error instanceof VmbuildError ? error.hints : undefined;
+    message = { ok: false, error, code: systemErrorCode(error), hints };
   }
   parentPort?.postMessage(message);
 }
@@ -84,8 +90,8 @@ function ask(thread: Worker, job: unknown): Promise<unknown> {
   });
 }
 
-function restore(message: Answer & { readonly ok: false }): unknown {
-  if (message.code === undefined) return message.error;
-  const { message: text, cause } = message.error as Error;
-  return new VmbuildError(message.code, text, { cause, hints: message.hints });
+function restore({ error, code, hints }: Answer & { readonly ok: false }): unknown {
+  if (hints === undefined) return code === undefined ? error : Object.assign(error as Error, { code });
+  const { message, cause } = error as Error;
+  return new VmbuildError(code as ErrorCode, message, { cause, hints });
 }
