@@ -2,7 +2,7 @@ import { mkdtemp, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../io/files.ts';
 import { HttpError } from '../io/http.ts';
-import { listTree, treeDigest } from '../io/tree.ts';
+import { inspectTree } from '../io/inspectTree.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { Location, Source } from '../model/source.ts';
 import { locateDebian } from './debian.ts';
@@ -101,7 +101,7 @@ async function attempt(source: Source, candidate: Candidate, context: FetchConte
   const folder = await mkdtemp(join(scratch, 'fetch-'));
   try {
     const path = join(folder, 'content');
-    const digest = (await candidate.fetch(path)) ?? treeDigest(path, listTree(path));
+    const digest = (await candidate.fetch(path)) ?? (await inspectTree(path)).digest;
     if (digest !== source.digest) {
       if (candidate.host !== undefined) noteFailure(candidate.host);
       return { where: candidate.where, reason: `expected sha256 ${source.digest}, found ${digest}`, type: 'mismatch' };

@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import type { ServerResponse } from 'node:http';
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,14 +67,19 @@ describe('length', () => {
 });
 
 describe('broken transfers', () => {
-  /** Sends the first half and hangs up on the first request; `second` answers the others. */
-  const breaking = (headers: Record<string, string>, second: Parameters<typeof loopback>[0]) =>
-    loopback((request, response, index) => {
+  /**
+   * Sends the first half on the first request and hangs up once some of it has been received, which `cutWhen` is to be
+   * told; `second` answers the other requests.
+   */
+  const breaking = async (headers: Record<string, string>, second: Parameters<typeof loopback>[0]) => {
+    let first: ServerResponse | undefined;
+    const server = await loopback((request, response, index) => {
       if (index > 0) return second(request, response, index);
-      response.writeHead(200, { ...headers, 'content-length': CONTENT.length });
-      // Only once half has arrived at the client is the connection cut.
-      response.write(CONTENT.subarray(0, 150_000), () => setTimeout(() => response.destroy(), 50));
+      first = response.writeHead(200, { ...headers, 'content-length': CONTENT.length });
+      response.write(CONTENT.subarray(0, 150_000));
     });
+    return Object.assign(server, { cut: { onProgress: () => void first?.destroy() } });
+  };
 
   test.each([{ etag: '"v1"' }, { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }])(
     'are resumed with %o',
@@ -85,14 +91,14 @@ describe('broken transfers', () => {
         const range = `bytes ${start}-${CONTENT.length - 1}/${CONTENT.length}`;
         response.writeHead(206, { 'content-range': range }).end(CONTENT.subarray(start));
       });
-      expect(await get(server.url)).toEqual({ digest: DIGEST, size: CONTENT.length });
+      expect(await get(server.url, server.cut)).toEqual({ digest: DIGEST, size: CONTENT.length });
       expect(CONTENT.equals(await readFile(join(folder, 'file')))).toBe(true);
     },
   );
 
   test('begin again where the file on the server has changed', async () => {
     await using server = await breaking({ etag: '"v1"' }, (_, response) => response.end('a new file'));
-    expect(await get(server.url)).toEqual({ digest: sha256('a new file'), size: 10 });
+    expect(await get(server.url, server.cut)).toEqual({ digest: sha256('a new file'), size: 10 });
     expect(await readFile(join(folder, 'file'), 'utf8')).toBe('a new file');
   });
 
@@ -103,7 +109,7 @@ describe('broken transfers', () => {
         expect(request.headers.range).toBeUndefined();
         response.end(CONTENT);
       });
-      expect((await get(server.url)).digest).toBe(DIGEST);
+      expect((await get(server.url, server.cut)).digest).toBe(DIGEST);
     },
   );
 
@@ -116,12 +122,12 @@ describe('broken transfers', () => {
       if (request.headers.range === undefined) response.end(CONTENT);
       else response.writeHead(status, headers).end();
     });
-    expect((await get(server.url)).digest).toBe(DIGEST);
+    expect((await get(server.url, server.cut)).digest).toBe(DIGEST);
   });
 
   test('leave nothing when they never succeed', async () => {
     await using server = await breaking({}, (request) => request.socket.destroy());
-    await expect(get(server.url)).rejects.toMatchObject({ failure: 'network' });
+    await expect(get(server.url, server.cut)).rejects.toMatchObject({ failure: 'network' });
     await nothingLeft();
   });
 });
