@@ -36,6 +36,9 @@ export interface DockerExecutor extends Executor {
   removeLeftovers(): Promise<Removed>;
 }
 
+/** Milliseconds after which a daemon that accepts a connection and says nothing counts as not working. */
+const PROBE_TIMEOUT = 10_000;
+
 /** Nothing is contacted before the first call. */
 export function createDockerExecutor(options: DockerExecutorOptions = {}): DockerExecutor {
   return new Docker(options);
@@ -58,7 +61,8 @@ class Docker implements DockerExecutor {
     const host = this.#host();
     try {
       const { docker } = await this.#connect();
-      const { OSType, Architecture, DriverStatus } = (await docker.info()) as DaemonInfo;
+      const info = docker.info.bind(docker) as (options: object) => Promise<DaemonInfo>; // its type lacks the options
+      const { OSType, Architecture, DriverStatus } = await info({ abortSignal: AbortSignal.timeout(PROBE_TIMEOUT) });
       if (OSType !== 'linux' || Architecture !== 'x86_64') {
         return unavailable(`the Docker daemon runs ${OSType}/${Architecture} containers, not linux/amd64`, []);
       }

@@ -61,8 +61,8 @@ async function load(
     for await (const chunk of answer) text += String(chunk);
     // One JSON document per line; the status is 200 even if one of them is an error.
     for (const line of text.split('\n').filter((line) => line.trim() !== '')) {
-      const { error } = JSON.parse(line) as { error?: unknown };
-      if (error !== undefined) return String(error);
+      const { error } = JSON.parse(line) as { error?: string };
+      if (error !== undefined) return error;
     }
     return undefined;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import type { StepRequest } from '../../../src/executors/executor.ts';
 import { dockerArchive } from '../../../src/io/dockerArchive.ts';
 import { listTree, treeDigest } from '../../../src/io/tree.ts';
 import { sha256 } from '../../../src/model/digest.ts';
-import { daemonAnswers, Harness, NEEDS_DAEMON, objectsLabelled, until } from './harness.ts';
+import { daemonAnswers, docker, Harness, NEEDS_DAEMON, objectsLabelled, until } from './harness.ts';
 import { configFor } from './tinyImage.ts';
 
 const answers = await daemonAnswers();
@@ -17,8 +17,7 @@ const SOURCE = resolve(import.meta.dirname, '../../../src/executors/docker/docke
 
 describe.skipIf(!answers)(`docker executor, images and contents ${NEEDS_DAEMON}`, { timeout: 120_000 }, () => {
   const harness = new Harness();
-  afterAll(() => rmSync(harness.folder, { recursive: true }));
-  const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8' }).trim();
+  afterAll(() => harness.dispose());
   const run = async (request: StepRequest) => createDockerExecutor({ inputs: 'volumes' }).run(request);
 
   it('loads an image whose id is the digest of its config, with its layer as the canonical tar', async () => {
@@ -87,7 +86,7 @@ describe.skipIf(!answers)(`docker executor, images and contents ${NEEDS_DAEMON}`
     const steps = [step(), step(), step()];
     const shared = createDockerExecutor({ inputs: 'volumes' });
     const executors = [shared, shared, createDockerExecutor({ inputs: 'volumes' })];
-    await Promise.all(steps.map(({ request }, index) => executors[index]?.run(request)));
+    await Promise.all(steps.map(({ request }, index) => (executors[index] ?? shared).run(request)));
     expect(new Set(steps.map((step) => step.text())).size).toBe(1);
     // The content and its record.
     expect(objectsLabelled(`vmbuild.content=tree:${tree.digest}`).volumes.length).toBe(2);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ const answers = await daemonAnswers();
 
 describe.skipIf(!answers)(`docker executor ${NEEDS_DAEMON}`, { timeout: 120_000 }, () => {
   const harness = new Harness();
-  afterAll(() => rmSync(harness.folder, { recursive: true }));
+  afterAll(() => harness.dispose());
   const executor = createDockerExecutor();
 
   it('says that it is available', async () => {

@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
@@ -35,6 +35,8 @@ export class Harness {
   readonly folder = mkdtempSync(join(tmpdir(), 'vmbuild-docker-test-'));
   readonly image: TestImage;
   readonly recipe = join(this.folder, 'recipe');
+
+  readonly #steps: StepRequest[] = [];
 
   constructor() {
     chmodSync(this.folder, 0o755);
@@ -72,7 +74,30 @@ export class Harness {
       signal: new AbortController().signal,
       ...rest,
     };
+    this.#steps.push(request);
     return { request, out: join(scratch, 'out'), text: () => output.text() };
+  }
+
+  /** Removes the folder, and what the steps brought into the daemon: images, contents and their records. */
+  dispose(): void {
+    rmSync(this.folder, { recursive: true });
+    const present = (...args: string[]) => new Set(docker(...args).split('\n'));
+    const volumes = present(
+      'volume',
+      'ls',
+      '--format',
+      '{{.Name}}\t{{.Label "vmbuild.step"}}\t{{.Label "vmbuild.content"}}',
+    );
+    const names = new Set(this.#steps.map(({ name }) => name));
+    const remove: string[] = [];
+    for (const [name = '', step = '', content = ''] of [...volumes].map((line) => line.split('\t'))) {
+      if (names.has(step)) remove.push(name, `vmbuild-${content.replace(':', '-')}`);
+    }
+    if (remove.length > 0) docker('volume', 'rm', '--force', ...remove);
+    const images = present('image', 'ls', '--no-trunc', '--quiet');
+    const loaded = new Set(this.#steps.map(({ document }) => `sha256:${document.image}`));
+    const ours = [...loaded].filter((id) => images.has(id));
+    if (ours.length > 0) docker('image', 'rm', '--force', ...ours);
   }
 
   /** A tree with the given files. */
@@ -116,10 +141,15 @@ class Collector extends Writable {
   }
 }
 
+/** What the docker command prints. */
+export function docker(...args: string[]): string {
+  return execFileSync('docker', args, { encoding: 'utf8' }).trim();
+}
+
 /** Containers and volumes that a label filter finds, as the docker command sees them. */
 export function objectsLabelled(label: string): { containers: string[]; volumes: string[] } {
   const list = (...args: string[]) =>
-    execFileSync('docker', [...args, '--quiet', '--filter', `label=${label}`], { encoding: 'utf8' })
+    docker(...args, '--quiet', '--filter', `label=${label}`)
       .split('\n')
       .filter((line) => line !== '');
   return { containers: list('ps', '--all'), volumes: list('volume', 'ls') };

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -26,6 +26,15 @@ describe('docker probe without a working daemon', () => {
     const answer = await createDockerExecutor({ socketPath }).probe();
     expect(answer).toMatchObject({ available: false });
     expect(JSON.stringify(answer)).toContain('closed the connection');
+    server.close();
+  });
+
+  it('takes a daemon that says nothing for one that does not work', { timeout: 20_000 }, async () => {
+    const socketPath = join(folder, 'silent.sock');
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => sockets.push(socket)).listen(socketPath);
+    expect(await createDockerExecutor({ socketPath }).probe()).toMatchObject({ available: false });
+    for (const socket of sockets) socket.destroy();
     server.close();
   });
 

@@ -39,8 +39,8 @@ describe('SharedTasks', () => {
     const tasks = new SharedTasks<number>();
     const log: string[] = [];
     const [first, second] = [new AbortController(), new AbortController()];
-    const one = tasks.run('a', first.signal, endless(log)).catch((error: unknown) => log.push(`${error} 1`));
-    const two = tasks.run('a', second.signal, endless(log)).catch((error: unknown) => log.push(`${error} 2`));
+    const one = tasks.run('a', first.signal, endless(log)).catch((error: unknown) => log.push(`${String(error)} 1`));
+    const two = tasks.run('a', second.signal, endless(log)).catch((error: unknown) => log.push(`${String(error)} 2`));
     first.abort('left');
     await one;
     second.abort('left');
