@@ -35,8 +35,8 @@ done
 
 cd ..
 for path in init bin/uinit bbin/bb bbin/vmboot bbin/gosh; do
-  # a cpio header is followed by the name and a NUL
-  grep -qaF -- "$path" initramfs.cpio || fail "$path is missing from the initramfs"
+  # an archive member: magic, thirteen numbers of eight digits, name, NUL
+  grep -qaP "070701[0-9A-Fa-f]{104}$path\\x00" initramfs.cpio || fail "$path is missing from the initramfs"
 done
 # crc32 is the only check that the kernel's decoder knows; one thread, because the number of threads
 # decides where xz cuts its blocks.
