@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, systemErrorCode } from '../model/errors.ts';
 import { agentFor, type ProxyChoice } from './httpAgents.ts';
 
+// Built on node:http and not on fetch: fetch undoes content codings, which changes the bytes that a digest is of, has
+// no time limit for connecting, and takes more CPU per byte.
+
 /**
  * Why a request failed. `status`: the server answered something else than asked for. `network`: no
  * connection, or it broke. `timeout`: nothing moved. `truncated`: fewer bytes than announced. `length`: another
