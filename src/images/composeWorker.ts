@@ -22,4 +22,4 @@ function compose({ packages, rootfs }: ComposeJob): Digest {
 }
 
 // A worker thread, because all of this is synchronous.
-parentPort?.on('message', (job: ComposeJob) => answer(() => compose(job)));
+parentPort?.on('message', (job: ComposeJob) => void answer(() => compose(job)));

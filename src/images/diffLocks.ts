@@ -2,7 +2,7 @@ import type { Digest } from '../model/digest.ts';
 import type { ImageLock, LockedDeb } from './lockFile.ts';
 
 /** A value before and after. */
-export interface Change<T> {
+interface Change<T> {
   readonly from: T;
   readonly to: T;
 }

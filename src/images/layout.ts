@@ -4,7 +4,7 @@
  */
 
 /** Top-level directories that are merged into /usr, as every Debian from 12 on is (`usr-is-merged`). */
-export const MERGED_DIRECTORIES: readonly string[] = ['bin', 'lib', 'lib32', 'lib64', 'libx32', 'sbin'];
+const MERGED_DIRECTORIES: readonly string[] = ['bin', 'lib', 'lib32', 'lib64', 'libx32', 'sbin'];
 
 /** Directories that are links in a Debian system though no package ships them as such: path → where it is. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -25,7 +25,7 @@ export function aliases(): readonly (readonly [string, string])[] {
  * Directories of which nothing enters an image: no build reads them, they are a sixth of its size, and most
  * of the reasons for two systems to differ. Licences and copyright files stay in the .deb files.
  */
-export const DROPPED_DIRECTORIES: readonly string[] = [
+const DROPPED_DIRECTORIES: readonly string[] = [
   'usr/share/bug',
   'usr/share/doc',
   'usr/share/doc-base',

@@ -3,4 +3,4 @@ import { type UnpackJob, unpackDeb } from './unpackDeb.ts';
 import { answer } from './workerPool.ts';
 
 // A worker thread that unpacks packages, one after another.
-parentPort?.on('message', (job: UnpackJob) => answer(() => unpackDeb(job)));
+parentPort?.on('message', (job: UnpackJob) => void answer(() => unpackDeb(job)));

@@ -47,7 +47,7 @@ const link = (name: string, target: string): TestEntry => ({ name, type: 'symlin
 const PACKAGES: readonly TestDeb[] = [
   {
     name: 'base-passwd',
-    compression: 'gz',
+    compression: 'xz',
     entries: [
       file(
         './usr/share/base-passwd/passwd.master',

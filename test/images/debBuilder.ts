@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import type { LockedDeb } from '../../src/images/lockFile.ts';
 import { sha256 } from '../../src/model/digest.ts';
@@ -39,7 +39,7 @@ export function arArchive(members: readonly (readonly [string, string | Uint8Arr
 }
 
 /** A tar of entries, with foreign owners and times in it that must not matter. */
-export async function tarArchive(entries: readonly TestEntry[]): Promise<Buffer> {
+async function tarArchive(entries: readonly TestEntry[]): Promise<Buffer> {
   const archive = pack();
   for (const { name, type = 'file', content = '', target, mode } of entries) {
     const header = {
@@ -60,7 +60,7 @@ export async function tarArchive(entries: readonly TestEntry[]): Promise<Buffer>
 
 /** Writes a package to `<folder>/<sha256>` and returns what a lock would say of it. */
 export async function writeDeb(folder: string, deb: TestDeb): Promise<LockedDeb> {
-  const { name, version = '1.0', entries = [], control = '', compression = 'xz', spoil = (tar: Buffer) => tar } = deb;
+  const { name, version = '1.0', entries = [], control = '', compression = 'gz', spoil = (tar: Buffer) => tar } = deb;
   const controlFile = `Package: ${name}\nVersion: ${version}\nArchitecture: amd64\nDescription: a test\n${control}`;
   const controlTar = await tarArchive([{ name: './control', content: controlFile }]);
   const dataTar = spoil(await tarArchive(entries));
@@ -99,7 +99,7 @@ export function debFolder(folder: string): (deb: LockedDeb) => Promise<string> {
 
 function compress(data: Buffer, compression: NonNullable<TestDeb['compression']>): Buffer {
   if (compression === 'gz') return gzipSync(data);
-  if (compression === 'zst') return zstdCompressSync(data);
+  if (compression === 'zst') return zstdCompressSync(data, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
   // Debian's own setting: an xz with CRC64.
   if (compression === 'xz') return execFileSync('xz', ['-c', '--check=crc64'], { input: data, maxBuffer: 2 ** 28 });
   return data;

@@ -41,7 +41,7 @@ export function contentLabel({ kind, digest }: Content): string {
  *
  * One danger is left: a volume that is pruned between our look and the creation of the step's container would silently
  * be made anew, empty. It would not carry the label of its content; `isIntact` is asked when the container exists, and
- * thus holds the volume.
+ * thus holds the volume, and what is not intact is removed.
  */
 
 /** The volume with this content; filled now if the daemon has none. */

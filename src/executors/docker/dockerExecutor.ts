@@ -5,7 +5,7 @@ import { VmbuildError } from '../../model/errors.ts';
 import { SANDBOX } from '../../model/sandbox.ts';
 import type { Availability, Executor, MountedContent, StepRequest, StepResult } from '../executor.ts';
 import { type ContentVolume, contentLabel, isIntact, provideVolume } from './contentVolumes.ts';
-import { connect, type Daemon, removeContainer } from './daemon.ts';
+import { connect, type Daemon, removeContainer, removeVolume } from './daemon.ts';
 import { connectionTrouble, daemonMessage, explainDockerError } from './dockerErrors.ts';
 import { imageId, provideImage } from './image.ts';
 import { type Removed, removeLeftovers } from './leftovers.ts';
@@ -119,12 +119,11 @@ class Docker implements DockerExecutor {
       return undefined;
     });
     if (container === undefined) return undefined;
+    const broken: ContentVolume[] = [];
     try {
-      const intact = await Promise.all(volumes.map((volume) => isIntact(daemon, volume)));
-      if (intact.includes(false)) {
-        for (const { content } of volumes) this.#volumes.forget(content);
-        return undefined;
-      }
+      for (const volume of volumes) if (!(await isIntact(daemon, volume))) broken.push(volume);
+      for (const { content } of broken) this.#volumes.forget(content);
+      if (broken.length > 0) return undefined;
       signal.throwIfAborted();
       const result = await runContainer(daemon.docker, container, request.output, signal);
       const out = join(request.scratch, 'out');
@@ -137,6 +136,8 @@ class Docker implements DockerExecutor {
       return result;
     } finally {
       await removeContainer(container);
+      // The daemon made these anew, empty, when it created the container. If one is in use, its user removes it too.
+      for (const { name } of broken) await removeVolume(daemon.docker.getVolume(name));
     }
   }
 

@@ -92,6 +92,12 @@ describe.skipIf(!answers)(`docker executor, images and contents ${NEEDS_DAEMON}`
     expect(objectsLabelled(`vmbuild.content=tree:${tree.digest}`).volumes.length).toBe(2);
   });
 
+  afterAll(() => {
+    // Everything that vmbuild makes is labelled; the daemon's own replacements of pruned volumes must be gone.
+    const unlabelled = docker('volume', 'ls', '--format', '{{.Name}} {{.Label "vmbuild.content"}}');
+    expect(unlabelled.split('\n').filter((line) => /^vmbuild-\S+ $/.test(line))).toEqual([]);
+  });
+
   it('makes a volume anew that was pruned, also behind the back of this process', async () => {
     const tree = harness.tree({ a: 'whole' });
     const executor = createDockerExecutor({ inputs: 'volumes' });
