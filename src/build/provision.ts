@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { needsGoProxy, withGoProxy } from './goDefault.ts';
 import { fetchSource } from '../fetchers/fetchSource.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { temporaryFolder } from '../io/files.ts';
@@ -43,7 +44,9 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
   const getSource = async (source: Source, quiet: boolean): Promise<string> => {
     const present = await findSource(store, source);
     if (present !== undefined) return present;
-    return downloads.add(() => download(source, options, quiet), { signal });
+    // Outside of the queue of downloads: this may wait for one of them.
+    const fetch = needsGoProxy(source) ? await withGoProxy(options.fetch, getPackage) : options.fetch;
+    return downloads.add(() => download(source, { ...options, fetch }, quiet), { signal });
   };
   const once = <T>(memo: Map<Digest, Promise<T>>, digest: Digest, make: () => Promise<T>): Promise<T> => {
     let promise = memo.get(digest);

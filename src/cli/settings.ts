@@ -56,6 +56,7 @@ export async function fetchSettings(options: FetchOptions): Promise<FetchSetting
   const config = await readConfig();
   return {
     sourceDirs: [...(options.sourceDir ?? []), ...(config.sourceDirs ?? [])].map((folder) => resolve(folder)),
+    sourceMirrors: config.sourceMirrors ?? [],
     debianMirrors: config.debianMirrors ?? [],
     goProxy: config.goProxy,
     offline: options.offline ?? false,

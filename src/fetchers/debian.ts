@@ -3,6 +3,7 @@ import type { DebianLocation } from '../model/source.ts';
 import { aptProxy, findDebianMirrors } from './aptMirrors.ts';
 import type { Candidate, Locate, Unusable } from './fetcher.ts';
 import { urlCandidate } from './https.ts';
+import { locateInMirrors } from './sourceMirrors.ts';
 
 /** The Debian project's archive of every file that was ever in its archive (documented at its `/` and `/help`). */
 const SNAPSHOT_ARCHIVE = 'https://snapshot.debian.org/archive/debian';
@@ -26,6 +27,7 @@ export const locateDebian: Locate<DebianLocation> = async (source, location, con
       reason: 'no usable mirror is known; configure one (debianMirrors)',
     });
   }
+  places.push(...locateInMirrors(source, context));
   if (location.snapshot !== undefined) {
     if (!/^\d{8}T\d{6}Z$/.test(location.snapshot)) {
       throw new VmbuildError(

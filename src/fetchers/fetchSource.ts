@@ -13,6 +13,7 @@ import { locateGoModules } from './goModules.ts';
 import { locateGoToolchain } from './goToolchain.ts';
 import { locateHttps } from './https.ts';
 import { locateInFolders, locateLocal } from './localFiles.ts';
+import { locateInMirrors } from './sourceMirrors.ts';
 
 /** What each kind of location yields; a mismatch is a mistake in the recipe. */
 const KINDS: Readonly<Record<Location['type'], readonly Source['kind'][]>> = {
@@ -77,8 +78,10 @@ async function locate(
   switch (location.type) {
     case 'local':
       return locateLocal(source, location, context);
-    case 'https':
-      return locateHttps(source, location, context);
+    case 'https': {
+      const own = await locateHttps(source, location, context);
+      return location === source.locations.at(-1) ? [...own, ...locateInMirrors(source, context)] : own;
+    }
     case 'debian':
       // Which mirrors there are is only known by asking them.
       if (context.settings.offline) return [{ where: `debian:${location.path}`, reason: offline('').reason }];

@@ -6,6 +6,11 @@ import type { Location, Source } from '../model/source.ts';
 export interface FetchSettings {
   /** Folders with files under their own names or under their digests; looked at before any network. */
   readonly sourceDirs: readonly string[];
+  /**
+   * Folders or base URLs that hold files under their digests (`<base>/<sha256>`): a team's own copies. Asked after a
+   * source's own locations and before the Debian snapshot archive.
+   */
+  readonly sourceMirrors?: readonly string[] | undefined;
   /** Base URLs of Debian archives, tried after the machine's own apt mirrors. */
   readonly debianMirrors: readonly string[];
   /** Folder in place of `/`, below which apt is configured (`etc/apt`). */

@@ -26,7 +26,7 @@ const MAX_GO_MOD = 16 * 1024 * 1024;
  * on this machine says.
  */
 export async function goProxies(settings: FetchSettings): Promise<GoProxies> {
-  const list = settings.goProxy || process.env.GOPROXY || (await proxyOfGoEnvFile()) || (await proxyOfGoCommand());
+  const list = await knownGoProxy(settings);
   if (list === undefined) {
     return { urls: [], unusable: [{ where: NO_GO_PROXY, reason: 'no Go module proxy is known on this machine' }] };
   }
@@ -37,6 +37,11 @@ export async function goProxies(settings: FetchSettings): Promise<GoProxies> {
     urls: usable,
     unusable: [...unusable, ...skipped.map((url) => ({ where: redactUrl(url), reason: 'not tried: offline' }))],
   };
+}
+
+/** The GOPROXY list that this machine is set up with, or undefined if nothing on it says one. */
+export async function knownGoProxy(settings: FetchSettings): Promise<string | undefined> {
+  return settings.goProxy || process.env.GOPROXY || (await proxyOfGoEnvFile()) || (await proxyOfGoCommand());
 }
 
 /**

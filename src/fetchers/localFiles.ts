@@ -26,7 +26,8 @@ export async function locateInFolders(source: Source, context: FetchContext): Pr
   return candidates;
 }
 
-function copyCandidate(source: Source, path: string, context: FetchContext): Candidate {
+/** A candidate that copies a file or folder of this machine. */
+export function copyCandidate(source: Source, path: string, context: FetchContext): Candidate {
   return {
     where: path,
     fetch: (target) =>

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { exitCodeOf } from '../../src/cli/exitCodes.ts';
+import { ERROR_CODES, type ErrorCode, explainSystemError, VmbuildError } from '../../src/model/errors.ts';
+
+const documented = new Map(
+  [...readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \|$/gm)].map(
+    ([, code, exit, meaning, remedy]) => [code, { exit: Number(exit), meaning, remedy }],
+  ),
+);
+
+describe('docs/errors.md', () => {
+  it('documents exactly the codes that exist', () => {
+    expect([...documented.keys()].sort()).toEqual(Object.keys(ERROR_CODES).sort());
+  });
+
+  it.each(Object.keys(ERROR_CODES))('has the true exit code of %s', (code) => {
+    expect(documented.get(code)?.exit).toBe(exitCodeOf(new VmbuildError(code as ErrorCode, 'x')));
+  });
+});
+
+describe('explainSystemError', () => {
+  it.each([
+    ['ENOSPC', 'DISK_FULL'],
+    ['EDQUOT', 'DISK_FULL'],
+    ['EROFS', 'STORE_UNUSABLE'],
+    ['EACCES', 'STORE_UNUSABLE'],
+  ])('turns %s into %s with a hint', (system, code) => {
+    const cause = Object.assign(new Error('x'), { code: system });
+    const error = explainSystemError(cause, 'testing') as VmbuildError;
+    expect(error).toMatchObject({ code, cause });
+    expect(error.hints.length).toBeGreaterThan(0);
+  });
+
+  it('leaves everything else as it is', () => {
+    const other = new Error('x');
+    expect(explainSystemError(other, 'testing')).toBe(other);
+  });
+});
