@@ -70,7 +70,7 @@ function program(): Command {
     command
       .command('update')
       .description('resolve image locks and sources anew and show what changed')
-      .argument('[name...]', 'images or recipes; all images unless given')
+      .argument('[name...]', 'images, or targets whose sources are fetched anew; all images unless given')
       .option('--dry-run', 'only show it'),
   ).action(async (names, _options, self) =>
     (await import('./commands/update.ts')).updateCommand(names, self.optsWithGlobals()),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { removeTree } from '../io/files.ts';
 import { HttpError } from '../io/http.ts';
 import { inspectTree } from '../io/inspectTree.ts';
+import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { Location, Source } from '../model/source.ts';
 import { locateDebian } from './debian.ts';
@@ -33,24 +34,52 @@ const KINDS: Readonly<Record<Location['type'], readonly Source['kind'][]>> = {
  * with every place and its reason; DISK_FULL; RECIPE_INVALID for a location that cannot give such a source.
  */
 export async function fetchSource(source: Source, context: FetchContext): Promise<string> {
+  const { path } = await fetchFrom(places(source, context), source, context, (digest) => digest === source.digest);
+  return path;
+}
+
+/** What a source's locations give today. */
+export interface FetchedAnew {
+  /** Inside `context.scratch`. */
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+/**
+ * Gets whatever the first location that works has, whether or not it is what `source` says: for updating a recipe,
+ * where a person then looks at the change. Source folders are not asked.
+ *
+ * @throws VmbuildError SOURCE_UNAVAILABLE, PACKAGE_GONE, DISK_FULL, as fetchSource.
+ */
+export function fetchAnew(source: Source, context: FetchContext): Promise<FetchedAnew> {
+  const { size: _size, ...unchecked } = source;
+  return fetchFrom(locations(unchecked, context), unchecked, context, () => true);
+}
+
+async function fetchFrom(
+  candidates: AsyncIterable<Candidate | Unusable>,
+  source: Source,
+  context: FetchContext,
+  isWanted: (digest: Digest) => boolean,
+): Promise<FetchedAnew> {
   const failures: Failure[] = [];
   const last: Candidate[] = [];
 
-  for await (const place of places(source, context)) {
+  for await (const place of candidates) {
     if (!('fetch' in place))
       failures.push({ where: place.where, reason: place.reason, type: 'other', mirror: place.mirror });
     else if (context.settings.offline && place.host !== undefined) failures.push(offline(place.where));
     else if (place.host !== undefined && failedRecently(place.host)) last.push(place);
     else {
-      const result = await attempt(source, place, context);
-      if (typeof result === 'string') return result;
+      const result = await attempt(source, place, context, isWanted);
+      if ('path' in result) return result;
       failures.push(result);
       context.onRetry(`${source.name}: ${result.where}: ${result.reason}`);
     }
   }
   for (const place of last) {
-    const result = await attempt(source, place, context);
-    if (typeof result === 'string') return result;
+    const result = await attempt(source, place, context, isWanted);
+    if ('path' in result) return result;
     failures.push(result);
   }
   throw unavailable(source, failures, context.settings.offline);
@@ -59,6 +88,10 @@ export async function fetchSource(source: Source, context: FetchContext): Promis
 /** Every place in order. Lazy: mirrors are only looked for when what stands before them has failed. */
 async function* places(source: Source, context: FetchContext): AsyncGenerator<Candidate | Unusable> {
   yield* await locateInFolders(source, context);
+  yield* locations(source, context);
+}
+
+async function* locations(source: Source, context: FetchContext): AsyncGenerator<Candidate | Unusable> {
   for (const location of source.locations) {
     if (!KINDS[location.type].includes(source.kind)) {
       throw new VmbuildError(
@@ -98,21 +131,26 @@ function offline(where: string): Failure {
 }
 
 /** One try at one place, in a folder of its own. Returns the path of the content, or why not. */
-async function attempt(source: Source, candidate: Candidate, context: FetchContext): Promise<string | Failure> {
+async function attempt(
+  source: Source,
+  candidate: Candidate,
+  context: FetchContext,
+  isWanted: (digest: Digest) => boolean,
+): Promise<FetchedAnew | Failure> {
   const { scratch, signal } = context;
   signal.throwIfAborted();
   const folder = await mkdtemp(join(scratch, 'fetch-'));
   try {
     const path = join(folder, 'content');
     const digest = (await candidate.fetch(path)) ?? (await inspectTree(path)).digest;
-    if (digest !== source.digest) {
+    if (!isWanted(digest)) {
       if (candidate.host !== undefined) noteFailure(candidate.host);
       return { where: candidate.where, reason: `expected sha256 ${source.digest}, found ${digest}`, type: 'mismatch' };
     }
     if (candidate.host !== undefined) noteSuccess(candidate.host);
     const result = join(scratch, 'content');
     await rename(path, result);
-    return result;
+    return { path: result, digest };
   } catch (error) {
     signal.throwIfAborted();
     if (['ENOSPC', 'EDQUOT', 'EROFS'].includes(systemErrorCode(error) ?? '')) {
