@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { fetchAnew } from '../fetchers/fetchSource.ts';
+import { temporaryFolder, writeFileAtomic } from '../io/files.ts';
+import type { Digest } from '../model/digest.ts';
+import { VmbuildError } from '../model/errors.ts';
+import { scratchPrefix } from '../store/openStore.ts';
+import type { Step } from './evaluate.ts';
+import { needsGoProxy, withGoProxy } from './goDefault.ts';
+import { createProvisioner, type ProvisionOptions, transfer } from './provision.ts';
+
+/** What a source's locations give today. */
+export interface SourceUpdate {
+  readonly mount: string;
+  readonly name: string;
+  readonly from: Digest;
+  readonly to: Digest;
+}
+
+/** Fetches every source of a step from its locations, whatever its digest, and says what each of them gave. */
+export async function resolveSources(step: Step, options: ProvisionOptions): Promise<readonly SourceUpdate[]> {
+  const provisioner = createProvisioner(options);
+  const updates: SourceUpdate[] = [];
+  for (const [mount, source] of Object.entries(step.sources)) {
+    const settings = needsGoProxy(source) ? await withGoProxy(options.fetch, provisioner.package) : options.fetch;
+    await using scratch = await temporaryFolder(options.store.layout.temporary, scratchPrefix());
+    const { digest } = await transfer(options, 'source', source.name, source.digest, (onProgress) =>
+      fetchAnew(source, {
+        settings,
+        scratch: scratch.path,
+        signal: options.signal,
+        onProgress,
+        onRetry: (message) => options.emit({ type: 'transfer-retried', name: source.name, message }),
+      }),
+    );
+    updates.push({ mount, name: source.name, from: source.digest, to: digest });
+  }
+  return updates;
+}
+
+/**
+ * Puts changed digests into the recipe. A digest is its own mark: the old one must stand there exactly once.
+ *
+ * @throws VmbuildError RECIPE_INVALID if it does not; nothing has been written then.
+ */
+export async function writeSourceDigests(recipeFile: string, updates: readonly SourceUpdate[]): Promise<void> {
+  let text = await readFile(recipeFile, 'utf8');
+  for (const { mount, from, to } of updates) {
+    if (from === to) continue;
+    const parts = text.split(from);
+    if (parts.length !== 2) {
+      throw new VmbuildError(
+        'RECIPE_INVALID',
+        `${recipeFile}: sources.${mount}: the digest ${from} stands there ${parts.length - 1} times, not once`,
+        { hints: [`Put the new one in by hand: ${to}`] },
+      );
+    }
+    text = parts.join(to);
+  }
+  await writeFileAtomic(recipeFile, text);
+}
