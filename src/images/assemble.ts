@@ -14,7 +14,10 @@ import { runInWorkers } from './workerPool.ts';
 
 /** What assembling may use, and whom it tells. */
 export interface AssembleOptions {
-  /** Path of a local copy of a package. It is checked against the lock, and only read. */
+  /**
+   * Path of a local copy of a package, which is checked against the lock and only read. Asked for one package after
+   * another, before the first is unpacked: start downloads beforehand.
+   */
   readonly debPath: (deb: LockedDeb) => Promise<string>;
   /** An empty private folder; the result is left in it. The caller removes it, also after a failure. */
   readonly scratch: string;

@@ -70,9 +70,8 @@ export async function exportDockerArchive(
   try {
     const tags = name === undefined ? [] : [name];
     const archive = dockerArchive({ rootfs: image.rootfs, config: image.config, tags });
-    await pipeline(Readable.from(archive, { objectMode: true }), createWriteStream(temporary, { flags: 'wx' }), {
-      signal: signal as AbortSignal,
-    });
+    const file = createWriteStream(temporary, { flags: 'wx' });
+    await pipeline(Readable.from(archive, { objectMode: true }), file, { ...(signal && { signal }) });
     await rename(temporary, outFile);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -1,4 +1,4 @@
-import { releaseFiles, type Stanza } from '../formats/deb822.ts';
+import { type ReleaseFile, releaseFiles, type Stanza } from '../formats/deb822.ts';
 import { sha256 } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';
 import { compressionOf, decompressAll } from './decompress.ts';
@@ -93,8 +93,7 @@ async function fetchIndex(
         `${description.suite} has no index of the component ${component} for ${ARCHITECTURE}`,
       );
     }
-    const name = byHash ? `${component}/binary-${ARCHITECTURE}/by-hash/SHA256/${file.sha256}` : path;
-    const bytes = await options.download(`${suite}/${name}`, Math.min(file.size, INDEX_LIMIT));
+    const bytes = await downloadIndex(suite, path, file, byHash, options);
     const digest = sha256(bytes);
     if (digest !== file.sha256) {
       throw new VmbuildError(
@@ -136,25 +135,40 @@ function checkRelease(release: Stanza, { suite, components }: ImageDescription, 
 }
 
 function resolveIn(description: ImageDescription, { index, texts }: FetchedIndex): ImageContents {
-  let packageIndex: PackageIndex;
   try {
-    packageIndex = new PackageIndex(texts);
+    const chosen = resolvePackages(description.packages, new PackageIndex(texts));
+    return {
+      suite: description.suite,
+      components: [...description.components].sort(),
+      packages: [...description.packages].sort(),
+      architecture: ARCHITECTURE,
+      index,
+      debs: chosen.map((one) => one.package.locked()),
+    };
   } catch (error) {
-    throw new VmbuildError(
-      'IMAGE_RESOLVE',
-      `the package index of ${description.suite} cannot be read: ${errorMessage(error)}`,
-      { cause: error },
-    );
+    if (!(error instanceof TypeError)) throw error;
+    const message = `the package index of ${description.suite} cannot be read: ${error.message}`;
+    throw new VmbuildError('IMAGE_RESOLVE', message, { cause: error });
   }
-  const chosen = resolvePackages(description.packages, packageIndex);
-  return {
-    suite: description.suite,
-    components: [...description.components].sort(),
-    packages: [...description.packages].sort(),
-    architecture: ARCHITECTURE,
-    index,
-    debs: chosen.map((one) => one.package.locked()),
-  };
+}
+
+/** By its hash, which never changes under a reader; some mirrors and proxies only have the plain name. */
+async function downloadIndex(
+  suite: string,
+  path: string,
+  file: ReleaseFile,
+  byHash: boolean,
+  { download, signal }: ResolveImageOptions,
+): Promise<Uint8Array> {
+  const limit = Math.min(file.size, INDEX_LIMIT);
+  if (byHash) {
+    try {
+      return await download(`${suite}/${path.slice(0, path.lastIndexOf('/'))}/by-hash/SHA256/${file.sha256}`, limit);
+    } catch {
+      signal?.throwIfAborted();
+    }
+  }
+  return download(`${suite}/${path}`, limit);
 }
 
 function hostOf(mirror: string): string {

@@ -121,6 +121,14 @@ export function checkLockMatches(description: ImageDescription, lock: ImageLock,
   }
 }
 
+/** Checks what an index says of a package. @throws TypeError that names the field. */
+export function toLockedDeb(value: unknown): LockedDeb {
+  const result = v.safeParse(debSchema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new TypeError(`${v.getDotPath(issue) ?? 'a package'}: ${issue.message}`);
+}
+
 /** Completes a lock once the image is assembled. */
 export function sealLock(contents: ImageContents, imageDigest: Digest): ImageLock {
   return { format: 1, image: { digest: imageDigest, assembler: ASSEMBLER_VERSION }, ...contents };

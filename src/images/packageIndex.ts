@@ -1,8 +1,8 @@
 import { parseDeb822, type Stanza } from '../formats/deb822.ts';
 import { type Alternatives, parseDependencies } from '../formats/debianDependency.ts';
 import { compareDebianVersions } from '../formats/debianVersion.ts';
-import type { Digest } from '../model/digest.ts';
-import type { LockedDeb } from './lockFile.ts';
+import { errorMessage } from '../model/errors.ts';
+import { type LockedDeb, toLockedDeb } from './lockFile.ts';
 
 /** A package as an index describes it; the relations are parsed when they are first asked for. */
 export class IndexedPackage {
@@ -18,8 +18,9 @@ export class IndexedPackage {
     this.version = this.#field('version');
   }
 
-  get architecture(): string {
-    return this.#field('architecture');
+  /** Digest of its file as the index writes it, for an order among equal versions. */
+  get sha256(): string {
+    return this.#stanza.get('sha256') ?? '';
   }
 
   get essential(): boolean {
@@ -52,17 +53,20 @@ export class IndexedPackage {
     return this.#relations.provides;
   }
 
-  /** What the lock says about it. @throws TypeError if the index does not say where its file is. */
+  /** What a lock says about it. @throws TypeError if the index says it wrong, or not at all. */
   locked(): LockedDeb {
-    const size = Number(this.#field('size'));
-    return {
-      name: this.name,
-      version: this.version,
-      architecture: this.architecture === 'all' ? 'all' : 'amd64',
-      path: this.#field('filename'),
-      size,
-      sha256: this.#field('sha256') as Digest,
-    };
+    try {
+      return toLockedDeb({
+        name: this.name,
+        version: this.version,
+        architecture: this.#field('architecture'),
+        path: this.#field('filename'),
+        size: Number(this.#field('size')),
+        sha256: this.#field('sha256'),
+      });
+    } catch (error) {
+      throw new TypeError(`the package ${this.name} in the index: ${errorMessage(error)}`, { cause: error });
+    }
   }
 
   #field(name: string): string {
@@ -123,7 +127,7 @@ export class PackageIndex {
 
 /** Two files of one version (a rebuild that went wrong) still have one order. */
 function newestFirst(a: IndexedPackage, b: IndexedPackage): number {
-  return compareDebianVersions(b.version, a.version) || (a.locked().sha256 < b.locked().sha256 ? -1 : 1);
+  return compareDebianVersions(b.version, a.version) || (a.sha256 < b.sha256 ? -1 : 1);
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

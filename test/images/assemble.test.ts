@@ -420,6 +420,12 @@ describe('hostile packages', () => {
     expect(text).toContain(message);
   });
 
+  it('refuses a name whose bytes are not UTF-8', async () => {
+    // 0x80 and "0" together keep the header's checksum.
+    const spoil = (tar: Buffer): Buffer => (tar.set([0x80, 0x30], tar.indexOf('XX')), tar);
+    expect(await failure({ name: 'evil', entries: [file('./cafXX')], spoil })).toContain('not UTF-8');
+  });
+
   it('accepts /bin as a link to usr/bin, as later releases ship it', async () => {
     const image = await assemble([{ name: 'base-files', entries: [link('./bin', 'usr/bin'), dir('./usr/bin/')] }]);
     expect(readlinkSync(join(image.rootfs, 'bin'))).toBe('usr/bin');

@@ -130,6 +130,26 @@ describe.skipIf(!hasGpg)('resolveImage (needs gpg and gpgv)', () => {
     expect(asked[1]).toBe(`${MIRROR}/dists/sid/main/binary-amd64/Packages.gz`);
   });
 
+  it('asks for the plain path where a mirror has no by-hash after all', async () => {
+    const inRelease = signer.sign(releaseText(packages));
+    const download = (url: string): Promise<Uint8Array> => {
+      if (url.includes('/by-hash/')) return Promise.reject(new Error('HTTP 404'));
+      return Promise.resolve(url.endsWith('Packages.xz') ? packages : inRelease);
+    };
+    expect((await resolve(inRelease, packages, { download })).debs).toHaveLength(2);
+  });
+
+  it.each([
+    ['a path outside the pool', 'Filename: pool/main/t/', 'Filename: ../../t/', 'path'],
+    ['no digest', /SHA256: .*$/, 'MD5sum: x', 'sha256'],
+    ['a size that is no number', /Size: \d+\nSHA256: \S+$/, `Size: big\nSHA256: ${sha256('x')}`, 'size'],
+  ])('refuses an index with %s', async (_, pattern, replacement, field) => {
+    const index = execFileSync('xz', ['-c'], { input: packagesText.replace(pattern, replacement) });
+    const message = await rejection(resolve(signer.sign(releaseText(index)), index));
+    expect(message).toContain('IMAGE_RESOLVE the package index of sid cannot be read: the package tool in the index');
+    expect(message).toContain(field);
+  });
+
   it('refuses a changed word, an unknown key and an unsigned file', async () => {
     const signed = signer.sign(releaseText(packages)).toString();
     expect(await rejection(resolve(Buffer.from(signed.replace('unstable', 'unstabel'))))).toBe(
