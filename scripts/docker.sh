@@ -125,15 +125,22 @@ stop_daemon() {
   [ -d "$dir" ] || { say "no daemon of ours in $dir"; return; }
   need_root stop
   if our_dockerd; then end "$daemon" "--pidfile=$pid_file" 60; fi
-  # What a dockerd that died has left: its containerd, and the shims of its containers.
+  # What a dockerd that died has left: its containerd, its containers, and their shims.
   for id in $(our_processes "$exec_root/containerd/containerd.toml"); do
     end "$id" "$exec_root/containerd/containerd.toml" 20
+  done
+  for file in "$exec_root"/containerd/daemon/io.containerd.runtime.v2.task/moby/*/init.pid; do
+    [ -r "$file" ] || continue
+    container=$(basename "$(dirname "$file")")
+    # The cgroup says whether the number still is that of this container's first process.
+    if grep -Fq -e "$container" "/proc/$(cat "$file")/cgroup" 2>/dev/null; then kill -KILL "$(cat "$file")" || :; fi
   done
   for id in $(our_processes "$exec_root/containerd/containerd.sock"); do
     end "$id" "$exec_root/containerd/containerd.sock" 5
   done
   # Mounts below our folder, the innermost first. Spaces are \040 in mountinfo.
   while IFS=' ' read -r mount; do
+    [ -n "$mount" ] || continue
     umount "$(printf '%b' "$mount")" 2>/dev/null || umount -l "$(printf '%b' "$mount")" || :
   done <<LIST
 $(awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sed 's/\\/\\0/g' | sort -r)

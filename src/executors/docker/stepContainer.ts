@@ -5,6 +5,8 @@ import { type Daemon, freshName, type Mount, removeVolume, runLabels } from './d
 import { imageId } from './image.ts';
 import { LABELS } from './labels.ts';
 
+const TMPFS = 'rw,exec,nosuid,nodev,mode=1777';
+
 /**
  * Creates the container in which a step runs. `inputs`: everything that is mounted read-only. Leaves nothing if it
  * fails. The request is never cut off, because the container could then exist without us knowing.
@@ -70,8 +72,8 @@ function containerOptions(
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       IpcMode: 'private',
-      ShmSize: SANDBOX.shmSize,
-      Tmpfs: { '/tmp': 'rw,exec,nosuid,nodev,mode=1777' },
+      // Docker's own /dev/shm is noexec.
+      Tmpfs: { '/tmp': TMPFS, '/dev/shm': `${TMPFS},size=${SANDBOX.shmSize}` },
       Ulimits: Object.entries(SANDBOX.rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),
       // The output goes to us; the daemon need not keep it on its disk as well.
       LogConfig: { Type: 'none', Config: {} },

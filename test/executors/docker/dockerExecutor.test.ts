@@ -73,14 +73,17 @@ describe.skipIf(!answers)(`docker executor ${NEEDS_DAEMON}`, { timeout: 120_000 
       for d in /build /out /tmp /dev/shm / /etc /in /recipe /in/t /var/tmp /usr/bin /etc/hosts; do
         if (echo >$d/x) 2>/dev/null || { [ -f $d ] && (echo >>$d) 2>/dev/null; }; then echo "yes $d"; else echo "no $d"; fi
       done
-      printf '#!/bin/bash\\necho executable' >/tmp/run; chmod 755 /tmp/run; /tmp/run
+      for d in /build /out /tmp /dev/shm; do
+        printf '#!/bin/bash\\necho executable' >$d/run; chmod 755 $d/run; $d/run; rm $d/run
+      done
+      while read -r _ place type options _; do [ $place = /dev/shm ] && echo $type $options; done </proc/mounts
       for d in /build /out /tmp; do stat -c '%a %u:%g' $d; done; ls -A /build /tmp /out`,
       { inputs: { t: harness.tree({ a: 'b' }) } },
     );
     await executor.run(step.request);
     expect(step.text()).toBe(
       'yes /build\nyes /out\nyes /tmp\nyes /dev/shm\nno /\nno /etc\nno /in\nno /recipe\nno /in/t\nno /var/tmp\n' +
-        'no /usr/bin\nno /etc/hosts\nexecutable\n1777 0:0\n1777 0:0\n1777 0:0\n/build:\nx\n\n/out:\nx\n\n/tmp:\nrun\nx\n',
+        'no /usr/bin\nno /etc/hosts\nexecutable\nexecutable\nexecutable\nexecutable\ntmpfs rw,nosuid,nodev,relatime,size=65536k\n1777 0:0\n1777 0:0\n1777 0:0\n/build:\nx\n\n/out:\nx\n\n/tmp:\nx\n',
     );
   });
 
