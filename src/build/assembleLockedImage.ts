@@ -23,7 +23,7 @@ interface CheckedContext extends Context {
 }
 
 /** A locked package as a source: a pool file of the Debian archive, or of its snapshot at the time of the lock. */
-export function debSource(deb: LockedDeb, lock: Pick<ImageLock, 'index'>): Source {
+function debSource(deb: LockedDeb, lock: Pick<ImageLock, 'index'>): Source {
   return {
     kind: 'file',
     digest: deb.sha256,

@@ -35,7 +35,7 @@ type UserConfig = v.InferOutput<typeof configSchema>;
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where the user's configuration is read from: `$XDG_CONFIG_HOME/vmbuild/config.json`. */
-export function configPath(): string {
+function configPath(): string {
   return join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'vmbuild', 'config.json');
 }
 

@@ -28,7 +28,7 @@ export interface HttpsSource {
 }
 
 /** A file or tree beside the recipe that is too large for /recipe. */
-export interface LocalSource {
+interface LocalSource {
   readonly type: 'local';
   /** Relative to the recipe's folder. */
   readonly path: string;

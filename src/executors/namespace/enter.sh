@@ -21,9 +21,12 @@ elif [ -x "$root/usr/bin/perl" ]; then
   chroot "$root" /usr/bin/perl -e 'socket(my $s, 2, 2, 0); ioctl($s, 0x8914, pack("a16s", "lo", 0x41)) or die "lo: $!"'
 fi
 
-ulimit -n "$nofile"
-ulimit -s "$stack"
-ulimit -c 0
+# shellcheck disable=SC3045 # not POSIX, but every /bin/sh has them: dash, bash, busybox
+{
+  ulimit -n "$nofile"
+  ulimit -s "$stack"
+  ulimit -c 0
+}
 umask 022
 
 echo ready >&3
