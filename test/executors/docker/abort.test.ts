@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
 import { daemonAnswers, docker, Harness, NEEDS_DAEMON, objectsLabelled, until } from './harness.ts';
 import { configFor } from './tinyImage.ts';
@@ -14,7 +14,10 @@ const answers = await daemonAnswers();
 const NOTHING = { containers: [], volumes: [] };
 
 describe.skipIf(!answers)(`docker executor, interrupted ${NEEDS_DAEMON}`, { timeout: 120_000 }, () => {
-  const harness = new Harness();
+  let harness: Harness;
+  beforeAll(() => {
+    harness = new Harness();
+  });
   afterAll(() => harness.dispose());
   const executor = createDockerExecutor();
   const socket = (process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock').replace('unix://', '');

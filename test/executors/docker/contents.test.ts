@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
 import type { StepRequest } from '../../../src/executors/executor.ts';
 import { dockerArchive } from '../../../src/io/dockerArchive.ts';
@@ -16,7 +16,10 @@ const answers = await daemonAnswers();
 const SOURCE = resolve(import.meta.dirname, '../../../src/executors/docker/dockerExecutor.ts');
 
 describe.skipIf(!answers)(`docker executor, images and contents ${NEEDS_DAEMON}`, { timeout: 120_000 }, () => {
-  const harness = new Harness();
+  let harness: Harness;
+  beforeAll(() => {
+    harness = new Harness();
+  });
   afterAll(() => harness.dispose());
   const run = async (request: StepRequest) => createDockerExecutor({ inputs: 'volumes' }).run(request);
 

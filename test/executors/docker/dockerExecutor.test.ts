@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
 import { stepEnvironment } from '../../../src/model/sandbox.ts';
 import { daemonAnswers, Harness, NEEDS_DAEMON, objectsLabelled } from './harness.ts';
@@ -10,7 +10,10 @@ import { daemonAnswers, Harness, NEEDS_DAEMON, objectsLabelled } from './harness
 const answers = await daemonAnswers();
 
 describe.skipIf(!answers)(`docker executor ${NEEDS_DAEMON}`, { timeout: 120_000 }, () => {
-  const harness = new Harness();
+  let harness: Harness;
+  beforeAll(() => {
+    harness = new Harness();
+  });
   afterAll(() => harness.dispose());
   const executor = createDockerExecutor();
 
