@@ -76,7 +76,7 @@ async function pump(
 ): Promise<Digest> {
   const hash = sha256Stream();
   const buffer = Buffer.allocUnsafe(1024 * 1024);
-  for (let received = 0; ; ) {
+  for (let received = 0; ;) {
     signal.throwIfAborted();
     const { bytesRead } = await from.read(buffer, 0, buffer.length, null);
     if (bytesRead === 0) return hash.digest();

@@ -53,7 +53,7 @@ function randomAccess(fd: number): RandomAccess {
     size: fstatSync(fd).size,
     read: (offset, length) => {
       const buffer = Buffer.allocUnsafe(length);
-      for (let done = 0; done < length; ) {
+      for (let done = 0; done < length;) {
         const count = readSync(fd, buffer, done, length - done, offset + done);
         if (count === 0) throw new ZipError('the zip became shorter while it was read');
         done += count;

@@ -16,7 +16,7 @@ export function* parseDeb822(text: string): Generator<Stanza> {
   let stanza = new Map<string, string>();
   let field: string | undefined;
   let lineNumber = 0;
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     let end = text.indexOf('\n', start);
     if (end < 0) end = text.length;
     const line = text.slice(start, text[end - 1] === '\r' && end > start ? end - 1 : end);

@@ -171,7 +171,7 @@ class Solver {
 /** `image.json wants gcc; gcc needs gcc-12 (>= 12.2); …`, from the wish down to `name`. */
 function chain(chosen: Chosen, name: string | undefined, last?: string, reason?: string): string {
   const links = last === undefined || name === undefined ? [] : [`${name} needs ${reason ?? last}`];
-  for (let at = name; at !== undefined; ) {
+  for (let at = name; at !== undefined;) {
     const found = chosen.get(at);
     if (found === undefined) break;
     links.unshift(

@@ -110,7 +110,7 @@ async function writeBlob(blob: string, content: AsyncIterable<Uint8Array>, execu
   const file = openSync(blob, 'wx', 0o600);
   try {
     for await (const piece of content) {
-      for (let offset = 0; offset < piece.length; ) offset += writeSync(file, piece, offset);
+      for (let offset = 0; offset < piece.length;) offset += writeSync(file, piece, offset);
     }
     // Not left to open(): the umask of whoever runs this has no say.
     fchmodSync(file, executable ? 0o755 : 0o644);

@@ -65,7 +65,7 @@ export function* inPieces(parts: Iterable<Uint8Array>, size = PIECE): Generator<
   let piece = Buffer.allocUnsafeSlow(size);
   let filled = 0;
   for (const part of parts) {
-    for (let offset = 0; offset < part.length; ) {
+    for (let offset = 0; offset < part.length;) {
       const count = Math.min(part.length - offset, size - filled);
       piece.set(part.subarray(offset, offset + count), filled);
       offset += count;

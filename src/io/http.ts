@@ -13,14 +13,7 @@ import { agentFor, type ProxyChoice } from './httpAgents.ts';
  * length than expected. `redirect`: too many, or to a place that is refused. `certificate`: TLS trust. `url`: not a web address.
  */
 export type HttpFailure =
-  | 'status'
-  | 'network'
-  | 'timeout'
-  | 'truncated'
-  | 'length'
-  | 'redirect'
-  | 'certificate'
-  | 'url';
+  'status' | 'network' | 'timeout' | 'truncated' | 'length' | 'redirect' | 'certificate' | 'url';
 
 /** A failed request as data. Neither the message nor `url` holds passwords or query strings. */
 export class HttpError extends Error {

@@ -161,7 +161,7 @@ function* fileArchive(path: string, tap: (piece: Uint8Array) => void): Generator
   const file = openSync(path, 'r');
   try {
     const buffer = Buffer.allocUnsafe(256 * 1024);
-    for (let left = size; left > 0; ) {
+    for (let left = size; left > 0;) {
       const count = readSync(file, buffer, 0, Math.min(left, buffer.length), null);
       if (count === 0) throw new VmbuildError('STORE_DAMAGED', `${path} became shorter while it was read`);
       left -= count;

@@ -16,7 +16,7 @@ export class Demultiplexer extends Transform {
   #payloadLeft = 0;
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    for (let offset = 0; offset < chunk.length; ) {
+    for (let offset = 0; offset < chunk.length;) {
       if (this.#payloadLeft > 0) {
         const payload = chunk.subarray(offset, offset + this.#payloadLeft);
         this.#payloadLeft -= payload.length;

@@ -105,7 +105,7 @@ async function writeFile(place: string, content: AsyncIterable<Uint8Array>): Pro
   const file = openSync(place, 'wx', 0o600); // O_EXCL: never onto or through something that is there
   try {
     for await (const chunk of content) {
-      for (let offset = 0; offset < chunk.length; ) offset += writeSync(file, chunk, offset);
+      for (let offset = 0; offset < chunk.length;) offset += writeSync(file, chunk, offset);
     }
   } finally {
     closeSync(file);
