@@ -10,15 +10,24 @@ root=$1 fstab=$2 uid=$3 gid=$4 hostname=$5 nofile=$6 stack=$7
 shift 7
 
 mount --all --fstab "$fstab"
-echo "$hostname" >/proc/sys/kernel/hostname
 
-# The loopback interface, which is down in a new network namespace. The image's perl stands in where
-# the machine has no ip(8): 0x8914 is SIOCSIFFLAGS, 0x41 is IFF_UP|IFF_RUNNING.
+# Where the machine lacks a program, the image's perl makes the system call.
+image_perl() { chroot "$root" /usr/bin/perl -e "$@"; }
+
+# /proc/sys belongs to the machine's root; the system call is allowed to the namespace's.
+if command -v hostname >/dev/null 2>&1; then
+  hostname "$hostname"
+else
+  # shellcheck disable=SC2016 # the dollar signs are perl's; 170 is sethostname on amd64
+  image_perl 'syscall(170, $ARGV[0], length $ARGV[0]) == 0 or die "sethostname: $!"' "$hostname"
+fi
+
+# The loopback interface is down in a new network namespace.
 if command -v ip >/dev/null 2>&1; then
   ip link set lo up
-elif [ -x "$root/usr/bin/perl" ]; then
-  # shellcheck disable=SC2016 # the dollar signs are perl's
-  chroot "$root" /usr/bin/perl -e 'socket(my $s, 2, 2, 0); ioctl($s, 0x8914, pack("a16s", "lo", 0x41)) or die "lo: $!"'
+else
+  # shellcheck disable=SC2016 # 0x8914 is SIOCSIFFLAGS, 0x41 is IFF_UP|IFF_RUNNING
+  image_perl 'socket(my $s, 2, 2, 0); ioctl($s, 0x8914, pack("a16s", "lo", 0x41)) or die "lo: $!"'
 fi
 
 # shellcheck disable=SC3045 # not POSIX, but every /bin/sh has them: dash, bash, busybox

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../io/process.ts';
-import { errorMessage, VmbuildError } from '../../model/errors.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../../model/errors.ts';
 import { SANDBOX, stepEnvironment } from '../../model/sandbox.ts';
 import type { Availability, Executor, StepRequest, StepResult } from '../executor.ts';
 import { explainUnavailable } from './availability.ts';
@@ -49,13 +49,22 @@ async function probe(): Promise<Availability> {
 
 async function runStep(request: StepRequest): Promise<StepResult> {
   request.signal.throwIfAborted();
+  const [child, output] = await start(request);
+  return await supervise(child, output, request);
+}
+
+async function start(request: StepRequest): Promise<readonly [ChildProcess, Readable]> {
   const paths = await prepare(request);
   const fstab = join(request.scratch, 'fstab');
   await writeFile(fstab, mountTable(paths));
 
+  using pipe = await openOutputPipe(join(request.scratch, 'output'), HOST_ENVIRONMENT);
+  using nothing = openNothing();
   const { rlimits, uid, gid, hostname } = SANDBOX;
   const environment = stepEnvironment(request.document, request.cores);
   const [program = '', ...args] = ENTER_NAMESPACES;
+  // From here to the listener of supervise() nothing waits, so that no abort is missed.
+  request.signal.throwIfAborted();
   const child = spawn(
     program,
     [
@@ -72,9 +81,24 @@ async function runStep(request: StepRequest): Promise<StepResult> {
       ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
       ...request.document.command,
     ],
-    { env: HOST_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], detached: true },
+    { env: HOST_ENVIRONMENT, stdio: descriptorsFor(pipe.writer, nothing.descriptor), detached: true },
   );
-  return supervise(child, request);
+  return [child, pipe.reader];
+}
+
+/** Descriptors of the sandbox by number; 3 is for the word "ready". */
+function descriptorsFor(output: number, nothing: number): StdioOptions {
+  const descriptors: ('ignore' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
+  for (const inherited of inheritedDescriptors()) {
+    while (descriptors.length <= inherited) descriptors.push('ignore');
+    if (inherited > 3) descriptors[inherited] = nothing;
+  }
+  return descriptors;
+}
+
+function openNothing(): Disposable & { readonly descriptor: number } {
+  const descriptor = openSync('/dev/null', 'r');
+  return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };
 }
 
 /** Makes the folders and mount points of a sandbox; everything is below the step's scratch folder. */
@@ -109,7 +133,10 @@ async function prepare(request: StepRequest): Promise<Parameters<typeof mountTab
 
 /** Passes output on, ends the process tree on abort, and tells a failed sandbox from a failed step. */
 async function supervise(child: ChildProcess, request: StepRequest): Promise<StepResult> {
-  const kill = (): void => void child.kill('SIGKILL');
+  // The whole process group: a child that unshare has just forked does not die with it yet.
+  const kill = (): void => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(child.pid);
+  };
   request.signal.addEventListener('abort', kill);
   let ready = false;
   const setup: Buffer[] = [];
@@ -136,13 +163,25 @@ async function supervise(child: ChildProcess, request: StepRequest): Promise<Ste
     request.signal.removeEventListener('abort', kill);
     // Where writing the log failed, the step is still running; nothing of it may outlive this call.
     kill();
+    // The child counts as closed once its streams are, and nobody may be reading them any more.
+    for (const stream of child.stdio) stream?.destroy();
     await ended.catch(() => {});
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ESRCH') throw error;
   }
 }
 
 async function forward(from: Readable, to: Writable, peek?: (chunk: Buffer) => void): Promise<void> {
   for await (const chunk of from as AsyncIterable<Buffer>) {
     peek?.(chunk);
+    // A destroyed stream takes nothing and never says that it is drained.
+    if (to.destroyed) throw to.errored ?? new Error('the log of the step was closed');
     if (!to.write(chunk)) await once(to, 'drain');
   }
 }
