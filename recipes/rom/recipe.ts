@@ -5,7 +5,11 @@ export default definePlatformRecipe((platform) => ({
   image: 'base',
   inputs: { coreboot: `coreboot-${platform.name}` },
   files: ['build.sh'],
-  env: { PLATFORM: platform.name, FLASH_SIZE: String(platform.flash.size) },
+  env: {
+    PLATFORM: platform.name,
+    FLASH_SIZE: String(platform.flash.size),
+    FLASH_BUDGET: String(platform.flash.budget),
+  },
   command: ['bash', '/recipe/build.sh'],
   flashBudget: {
     limit: platform.flash.budget,
