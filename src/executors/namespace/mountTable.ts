@@ -53,7 +53,8 @@ export function mountTable(paths: SandboxPaths): string {
       type: 'tmpfs',
       options: ['mode=1777', 'nosuid', 'nodev', `size=${SANDBOX.shmSize}`],
     },
-    { source: 'proc', target: `${root}/proc`, type: 'proc', options: ['nosuid', 'nodev', 'noexec'] },
+    // Read-only: to the kernel's settings below /proc, a step of root is root, whatever id it sees.
+    { source: 'proc', target: `${root}/proc`, type: 'proc', options: ['ro', 'nosuid', 'nodev', 'noexec'] },
   ];
   return mounts
     .map(({ source, target, type, options }) =>
