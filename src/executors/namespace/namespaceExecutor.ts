@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { once } from 'node:events';
 import { chmod, mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { SANDBOX, stepEnvironment } from '../../model/sandbox.ts';
 import type { Availability, Executor, StepRequest, StepResult } from '../executor.ts';
 import { explainUnavailable } from './availability.ts';
 import { mountTable } from './mountTable.ts';
+import { type OutputPipe, openOutputPipe, stepDescriptors } from './stepOutput.ts';
 
 const ENTER = fileURLToPath(new URL('./enter.sh', import.meta.url));
 
@@ -49,56 +51,43 @@ async function probe(): Promise<Availability> {
 
 async function runStep(request: StepRequest): Promise<StepResult> {
   request.signal.throwIfAborted();
-  const [child, output] = await start(request);
-  return await supervise(child, output, request);
-}
-
-async function start(request: StepRequest): Promise<readonly [ChildProcess, Readable]> {
   const paths = await prepare(request);
   const fstab = join(request.scratch, 'fstab');
   await writeFile(fstab, mountTable(paths));
-
   using pipe = await openOutputPipe(join(request.scratch, 'output'), HOST_ENVIRONMENT);
-  using nothing = openNothing();
+  // From here to the listener of supervise() nothing waits, so that no abort is missed.
+  request.signal.throwIfAborted();
+  return await supervise(enter(request, paths.root, fstab, pipe), pipe.reader, request);
+}
+
+function enter(request: StepRequest, root: string, fstab: string, pipe: OutputPipe): ChildProcess {
   const { rlimits, uid, gid, hostname } = SANDBOX;
   const environment = stepEnvironment(request.document, request.cores);
   const [program = '', ...args] = ENTER_NAMESPACES;
-  // From here to the listener of supervise() nothing waits, so that no abort is missed.
-  request.signal.throwIfAborted();
-  const child = spawn(
-    program,
-    [
-      ...args,
-      '/bin/sh',
-      ENTER,
-      paths.root,
-      fstab,
-      String(uid),
-      String(gid),
-      hostname,
-      String(rlimits.nofile),
-      String(rlimits.stack / 1024),
-      ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-      ...request.document.command,
-    ],
-    { env: HOST_ENVIRONMENT, stdio: descriptorsFor(pipe.writer, nothing.descriptor), detached: true },
-  );
-  return [child, pipe.reader];
-}
-
-/** Descriptors of the sandbox by number; 3 is for the word "ready". */
-function descriptorsFor(output: number, nothing: number): StdioOptions {
-  const descriptors: ('ignore' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
-  for (const inherited of inheritedDescriptors()) {
-    while (descriptors.length <= inherited) descriptors.push('ignore');
-    if (inherited > 3) descriptors[inherited] = nothing;
+  const nothing = openSync('/dev/null', 'r');
+  try {
+    return spawn(
+      program,
+      [
+        ...args,
+        '/bin/sh',
+        ENTER,
+        root,
+        fstab,
+        String(uid),
+        String(gid),
+        hostname,
+        String(rlimits.nofile),
+        String(rlimits.stack / 1024),
+        ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+        ...request.document.command,
+      ],
+      { env: HOST_ENVIRONMENT, stdio: stepDescriptors(pipe.writer, nothing), detached: true },
+    );
+  } finally {
+    closeSync(nothing);
+    pipe.handedOver();
   }
-  return descriptors;
-}
-
-function openNothing(): Disposable & { readonly descriptor: number } {
-  const descriptor = openSync('/dev/null', 'r');
-  return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };
 }
 
 /** Makes the folders and mount points of a sandbox; everything is below the step's scratch folder. */
@@ -132,7 +121,7 @@ async function prepare(request: StepRequest): Promise<Parameters<typeof mountTab
 }
 
 /** Passes output on, ends the process tree on abort, and tells a failed sandbox from a failed step. */
-async function supervise(child: ChildProcess, request: StepRequest): Promise<StepResult> {
+async function supervise(child: ChildProcess, output: Readable, request: StepRequest): Promise<StepResult> {
   // The whole process group: a child that unshare has just forked does not die with it yet.
   const kill = (): void => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(child.pid);
@@ -150,8 +139,7 @@ async function supervise(child: ChildProcess, request: StepRequest): Promise<Ste
   try {
     const [result] = await Promise.all([
       ended,
-      forward(child.stdout as Readable, request.output),
-      forward(child.stderr as Readable, request.output, (chunk) => {
+      forward(output, request.output, (chunk) => {
         if (!ready) setup.push(chunk);
       }),
     ]);
@@ -163,8 +151,6 @@ async function supervise(child: ChildProcess, request: StepRequest): Promise<Ste
     request.signal.removeEventListener('abort', kill);
     // Where writing the log failed, the step is still running; nothing of it may outlive this call.
     kill();
-    // The child counts as closed once its streams are, and nobody may be reading them any more.
-    for (const stream of child.stdio) stream?.destroy();
     await ended.catch(() => {});
   }
 }
@@ -177,9 +163,9 @@ function killGroup(pid: number): void {
   }
 }
 
-async function forward(from: Readable, to: Writable, peek?: (chunk: Buffer) => void): Promise<void> {
+async function forward(from: Readable, to: Writable, peek: (chunk: Buffer) => void): Promise<void> {
   for await (const chunk of from as AsyncIterable<Buffer>) {
-    peek?.(chunk);
+    peek(chunk);
     // A destroyed stream takes nothing and never says that it is drained.
     if (to.destroyed) throw to.errored ?? new Error('the log of the step was closed');
     if (!to.write(chunk)) await once(to, 'drain');
