@@ -1,0 +1,90 @@
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { chownSync, closeSync, mkdtempSync, openSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Question } from './protocol.ts';
+
+const RUNNER = fileURLToPath(new URL('./runner.ts', import.meta.url));
+const NOBODY = 65534;
+
+/** Becomes the user that owns nothing. */
+export const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] as const;
+
+/** What only the runner knows, and no step may. */
+export const SECRET = 'hunter2-and-nothing-else';
+
+/** A runner process with a folder of its own. */
+export class Client implements Disposable {
+  readonly folder: string;
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly #image: string;
+  readonly #nobody: boolean;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #next = 0;
+
+  /** @param nobody run as a user without rights, on a copy of the image that this user owns. */
+  constructor(rootfs: string, nobody: boolean, parent: string = tmpdir(), copy = nobody) {
+    this.#nobody = nobody;
+    this.folder = realpathSync(mkdtempSync(join(parent, 'vmbuild test #1 \\ ü-')));
+    const prefix = nobody ? AS_NOBODY : [];
+    let image = rootfs;
+    if (nobody) chownSync(this.folder, NOBODY, NOBODY);
+    if (copy) {
+      image = join(this.folder, 'rootfs');
+      execFileSync(AS_NOBODY[0], [...AS_NOBODY.slice(1), 'cp', '-r', '--preserve=mode,links', rootfs, image]);
+    }
+    this.#image = image;
+    const secret = openSync('/etc/passwd', 'r');
+    const command = [...prefix, process.execPath, RUNNER, this.folder, image];
+    const child = spawn(command[0] as string, command.slice(1), {
+      env: { PATH: process.env['PATH'], SECRET, TZ: 'Asia/Tokyo', LANG: 'de_DE.UTF-8', HOME: '/nowhere' },
+      // Descriptors 5 and 12 stand for what a CI system or make may have left open.
+      stdio: [
+        'pipe',
+        'pipe',
+        'inherit',
+        ...Array<'ignore'>(2).fill('ignore'),
+        secret,
+        ...Array<'ignore'>(6).fill('ignore'),
+        secret,
+      ],
+      cwd: '/',
+    }) as unknown as ChildProcessWithoutNullStreams;
+    closeSync(secret);
+    this.process = child;
+    this.process.stdin.on('error', () => {}); // it was killed
+    void (async () => {
+      for await (const line of createInterface({ input: child.stdout })) {
+        const answer = JSON.parse(line) as Answer & { id: number };
+        this.#waiting.get(answer.id)?.(answer);
+      }
+    })();
+  }
+
+  /** Another runner, of the same user and on the same image. */
+  another(): Client {
+    return new Client(this.#image, this.#nobody, undefined, false);
+  }
+
+  run(question: Omit<Question, 'id'>): Promise<Answer> {
+    const id = (this.#next += 1);
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.process.stdin.write(`${JSON.stringify({ ...question, id })}\n`);
+    });
+  }
+
+  /** Runs a bash script and gives what it printed. */
+  async script(script: string, question: Partial<Question> = {}): Promise<string> {
+    const answer = await this.run({ ...question, command: ['bash', '-c', script] });
+    if (answer.error !== undefined) throw new Error(answer.error.message);
+    return answer.output;
+  }
+
+  [Symbol.dispose](): void {
+    this.process.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,26 @@
+import type { StepResult } from '../../../src/executors/executor.ts';
+
+/** A step that the runner is to run. */
+export interface Question {
+  readonly id: number;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly inputs?: Readonly<Record<string, { readonly kind: 'tree' | 'file'; readonly path: string }>>;
+  /** 0: before the executor has begun. */
+  readonly abortAfterMs?: number;
+  /** As soon as the step has printed this. */
+  readonly abortOnOutput?: string;
+  /** Every write of the log fails, as on a full disk. */
+  readonly brokenOutput?: boolean;
+  /** Every write of the log takes this long. */
+  readonly slowOutputMs?: number;
+}
+
+/** How it ended. */
+export interface Answer {
+  readonly result?: StepResult;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly output: string;
+  /** Names in /out. */
+  readonly out: readonly string[];
+}
