@@ -22,6 +22,9 @@ else
   image_perl 'syscall(170, $ARGV[0], length $ARGV[0]) == 0 or die "sethostname: $!"' "$hostname"
 fi
 
+# This user namespace and that of the step are all there may be: in one of its own, the step would be root.
+echo 1 >/proc/sys/user/max_user_namespaces
+
 # The loopback interface is down in a new network namespace.
 if command -v ip >/dev/null 2>&1; then
   ip link set lo up
