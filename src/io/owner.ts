@@ -1,31 +1,42 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 
 /**
  * Marks things on disk with the process that owns them, so that others can tell whether it is still alive:
- * `<boot>.<pid>.<start time>.`. A pid alone is reused sooner or later, and means nothing after a reboot.
+ * `<boot>.<pid>.<start time>.<pid namespace>.`. A pid alone is reused sooner or later, means nothing after a reboot,
+ * and in another container belongs to somebody else.
  */
 export function ownerPrefix(): string {
-  return `${bootId()}.${process.pid}.${startTime(process.pid)}.`;
+  return `${bootId()}.${process.pid}.${startTime(process.pid)}.${pidNamespace()}.`;
 }
 
-/** True unless the process that marked `name` has certainly ended. */
+/** True unless the process that marked `name` has certainly ended; so for names without a mark, too. */
 export function isOwnerAlive(name: string): boolean {
-  const match = /^([0-9a-f]{8})\.(\d+)\.(\d+)\./.exec(name);
-  if (match === null) return false;
-  const [, boot, pid, start] = match;
-  return boot === bootId() && startTime(Number(pid)) === start;
+  const match = /^([0-9a-f]{8})\.(\d+)\.(\d+)\.(?:(\d+)\.)?/.exec(name);
+  if (match === null) return true;
+  const [, boot, pid, start, namespace] = match;
+  if (boot !== bootId()) return false;
+  if (namespace !== undefined && namespace !== pidNamespace()) return true;
+  return startTime(Number(pid)) === start;
+}
+
+function pidNamespace(): string {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
 }
 
 function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8);
 }
 
-/** Field 22 of /proc/<pid>/stat (proc(5)): ticks between boot and the start of the process. */
+/**
+ * Field 22 of /proc/<pid>/stat (proc(5)): ticks between boot and the start of the process. Undefined if there is none,
+ * or only what is left of it until its parent asks how it ended.
+ */
 function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field may hold spaces and parentheses; what follows its last ")" is regular.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
     return undefined;
   }
