@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
+import { access, chmod, type FileHandle, lstat, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemErrorCode } from '../model/errors.ts';
 
@@ -64,15 +64,15 @@ export async function removeTree(path: string): Promise<void> {
     await rm(path, { recursive: true, force: true, maxRetries: 2 });
   } catch (error) {
     if (systemErrorCode(error) !== 'EACCES' && systemErrorCode(error) !== 'EPERM') throw error;
-    await makeWritable(path);
+    await makeWritable(Buffer.from(path));
     await rm(path, { recursive: true, force: true });
   }
 }
 
-async function makeWritable(folder: string): Promise<void> {
-  const { chmod } = await import('node:fs/promises');
+/** Names are bytes here: a build may have left one that is not UTF-8. */
+async function makeWritable(folder: Buffer): Promise<void> {
   await chmod(folder, 0o700);
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
+  for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
+    if (entry.isDirectory()) await makeWritable(Buffer.concat([folder, Buffer.from('/'), entry.name]));
   }
 }
