@@ -2,8 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
 
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 const POLL_MS = 100;
 
 /**
@@ -17,11 +19,13 @@ export async function acquireLock(
   path: string,
   options: { readonly signal: AbortSignal; readonly onWait?: () => void },
 ): Promise<AsyncDisposable> {
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw explainSystemError(error, `locking ${path}`);
+  });
   let waiting = false;
   for (;;) {
     options.signal.throwIfAborted();
-    const database = new DatabaseSync(path, { timeout: 0 });
+    const database = open(path);
     try {
       // Nothing is ever written, so no journal is made; the transaction is the lock.
       database.exec('BEGIN EXCLUSIVE');
@@ -33,10 +37,31 @@ export async function acquireLock(
       };
     } catch (error) {
       database.close();
-      if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
+      if (primaryCode(error) !== SQLITE_BUSY) throw unusable(path, error);
     }
     if (!waiting) options.onWait?.();
     waiting = true;
     await sleep(POLL_MS, undefined, { signal: options.signal });
   }
+}
+
+function open(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: 0 });
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/** SQLite's extended codes hold the primary one in their last byte (https://www.sqlite.org/rescode.html). */
+function primaryCode(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+}
+
+function unusable(path: string, error: unknown): VmbuildError {
+  const code = primaryCode(error) === SQLITE_FULL ? 'DISK_FULL' : 'STORE_UNUSABLE';
+  return new VmbuildError(code, `${path} cannot be locked: ${errorMessage(error)}`, {
+    cause: error,
+    hints: ['See that the disk is not full and the folder writable, or choose another: VMBUILD_STORE=<folder>.'],
+  });
 }
