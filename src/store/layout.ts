@@ -4,6 +4,19 @@ import type { Digest } from '../model/digest.ts';
 /** Number of the store's layout; it stands in the file `format`. */
 export const STORE_FORMAT = 1;
 
+/** Names that a store uses below its folder. */
+export const STORE_FOLDERS = [
+  'artifacts',
+  'failed',
+  'images',
+  'last',
+  'locks',
+  'logs',
+  'realisations',
+  'sources',
+  'tmp',
+] as const;
+
 /** Where things lie below the store's folder. Pure: no path here is known to exist. */
 export interface StoreLayout {
   readonly root: string;

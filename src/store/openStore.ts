@@ -2,8 +2,8 @@ import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, isWritable, removeTree, writeFileAtomic } from '../io/files.ts';
 import { isOwnerAlive, ownerPrefix } from '../io/owner.ts';
-import { explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
-import { STORE_FORMAT, type StoreLayout, storeLayout } from './layout.ts';
+import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { STORE_FOLDERS, STORE_FORMAT, type StoreLayout, storeLayout } from './layout.ts';
 
 /** An open store; the functions of this folder take it as their first argument. */
 export interface Store {
@@ -18,33 +18,58 @@ export interface Store {
 export async function openStore(root: string): Promise<Store> {
   const layout = storeLayout(root);
   try {
-    await mkdir(layout.temporary, { recursive: true });
     await checkFormat(layout);
+    await mkdir(layout.temporary, { recursive: true });
     if (!(await isWritable(layout.temporary))) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
     await sweep(layout.temporary);
   } catch (error) {
-    throw explainSystemError(error, `opening the store ${root}`);
+    throw explainOpening(error, layout);
   }
   return { layout };
 }
 
+/** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
 async function checkFormat(layout: StoreLayout): Promise<void> {
-  let text: string;
-  try {
-    text = await readFile(layout.format, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  let text = await readFormat(layout);
+  if (text === undefined) {
     // Never adopt a folder that holds somebody's data under the names that a store uses.
-    if (await exists(join(layout.root, 'artifacts'))) {
-      throw unusable(layout, 'has artifacts but no file `format`; it is damaged, or no store of vmbuild');
+    const foreign = await foreignName(layout);
+    // Another process may just have made the store.
+    text = await readFormat(layout);
+    if (text === undefined && foreign !== undefined) {
+      throw unusable(layout, `has ${foreign}/ but no file \`format\`; it is damaged, or no store of vmbuild`);
     }
+  }
+  if (text === undefined) {
     await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`);
     return;
   }
-  const format = /^\d+\n?$/.test(text) ? Number.parseInt(text, 10) : undefined;
+  const format = /^[1-9]\d*\n?$/.test(text) ? Number.parseInt(text, 10) : undefined;
   if (format === undefined) throw unusable(layout, `says format ${JSON.stringify(text.slice(0, 20))}`);
   if (format > STORE_FORMAT)
     throw unusable(layout, `has format ${format}, newer than this vmbuild (${STORE_FORMAT}) knows`);
+}
+
+async function readFormat(layout: StoreLayout): Promise<string | undefined> {
+  try {
+    return await readFile(layout.format, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function foreignName(layout: StoreLayout): Promise<string | undefined> {
+  for (const name of STORE_FOLDERS) {
+    if (await exists(join(layout.root, name))) return name;
+  }
+  return undefined;
+}
+
+function explainOpening(error: unknown, layout: StoreLayout): unknown {
+  const explained = explainSystemError(error, `opening the store ${layout.root}`);
+  if (explained instanceof VmbuildError || systemErrorCode(error) === undefined) return explained;
+  return unusable(layout, `cannot be opened: ${errorMessage(error)}`, error);
 }
 
 /** A process marks its folders in tmp/ with who it is; those of the dead are rubbish. */
@@ -59,8 +84,9 @@ export function scratchPrefix(): string {
   return ownerPrefix();
 }
 
-function unusable(layout: StoreLayout, problem: string): VmbuildError {
+function unusable(layout: StoreLayout, problem: string, cause?: unknown): VmbuildError {
   return new VmbuildError('STORE_UNUSABLE', `the store ${layout.root} ${problem}`, {
+    cause,
     hints: ['Use a newer vmbuild, or another store: VMBUILD_STORE=<folder>.'],
   });
 }
