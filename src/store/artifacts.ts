@@ -26,6 +26,8 @@ export async function adoptTree(store: Store, folder: string): Promise<ArtifactF
     const path = store.layout.tree(facts.digest);
     if (await exists(path)) {
       await removeTree(folder);
+      // Whoever put it there may not have come to this yet, and a record is about to name it.
+      await syncFolder(dirname(path));
       return facts;
     }
     await flushTree(folder);

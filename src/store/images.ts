@@ -28,9 +28,17 @@ export async function findImage(store: Store, digest: Digest): Promise<StoredIma
   }
 }
 
-/** Takes an assembled root (on the store's file system) and its config into the store; the digest is the config's. */
+/**
+ * Takes an assembled root (on the store's file system) and its config into the store; the digest is the config's. An
+ * image that is there already stays, because builds may be running in it.
+ */
 export async function adoptImage(store: Store, rootfs: string, config: string): Promise<StoredImage> {
   const digest = sha256(config);
+  const present = await findImage(store, digest);
+  if (present !== undefined) {
+    await removeTree(rootfs);
+    return present;
+  }
   const folder = store.layout.image(digest);
   const staging = `${rootfs}.image`;
   try {
@@ -39,7 +47,7 @@ export async function adoptImage(store: Store, rootfs: string, config: string): 
     await writeFile(join(staging, 'config.json'), config);
     await flushTree(staging);
     await mkdir(dirname(folder), { recursive: true });
-    // What stands there now was found to be unusable, or findImage would have returned it.
+    // Only half an image, or findImage would have returned it.
     await removeTree(folder);
     await rename(staging, folder);
     await syncFolder(dirname(folder));
