@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { exists } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { Store } from './openStore.ts';
 
 /** Compresses a finished plain log (on the store's file system) into the store, replacing the previous one of this build key. */
@@ -20,6 +21,14 @@ export async function storeLog(store: Store, buildKey: Digest, plain: string): P
 export async function readLog(store: Store, buildKey: Digest, to: NodeJS.WritableStream): Promise<boolean> {
   const path = store.layout.log(buildKey);
   if (!(await exists(path))) return false;
-  await pipeline(createReadStream(path), createZstdDecompress(), to, { end: false });
+  try {
+    await pipeline(createReadStream(path), createZstdDecompress(), to, { end: false });
+  } catch (error) {
+    if (!/^(Z|ZSTD)_/.test(systemErrorCode(error) ?? '')) throw error;
+    throw new VmbuildError('STORE_DAMAGED', `the log ${path} ends in the middle: ${errorMessage(error)}`, {
+      cause: error,
+      hints: ['What could be read was printed. The next run of the step writes it anew.'],
+    });
+  }
   return true;
 }

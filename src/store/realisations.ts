@@ -1,32 +1,67 @@
 import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
 import { writeFileAtomic } from '../io/files.ts';
+import { buildKey } from '../model/buildKey.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
 import { findTree } from './artifacts.ts';
 import type { Store } from './openStore.ts';
 
+const digest = v.pipe(
+  v.string(),
+  v.check((text) => isDigest(text)),
+);
+const time = v.pipe(
+  v.string(),
+  v.check((text) => !Number.isNaN(Date.parse(text))),
+);
+
+/** What vmbuild relies on in a statement; the rest is for others. */
+const statementSchema = v.looseObject({
+  subject: v.pipe(
+    v.array(
+      v.looseObject({
+        name: v.string(),
+        digest: v.looseObject({ sha256: digest }),
+        annotations: v.looseObject({ size: v.number() }),
+      }),
+    ),
+    v.minLength(1),
+  ),
+  predicate: v.looseObject({
+    buildDefinition: v.looseObject({
+      internalParameters: v.looseObject({ buildKey: digest, document: v.looseObject({}) }),
+    }),
+    runDetails: v.looseObject({
+      builder: v.looseObject({ id: v.string() }),
+      metadata: v.looseObject({ startedOn: time, finishedOn: time }),
+    }),
+  }),
+});
+
 /**
  * The realisation of a build key, if the store has it *and* its artifact. A record that cannot be read is as
  * good as none: the step is built again and the record replaced.
  */
-export async function findRealisation(store: Store, buildKey: Digest): Promise<Realisation | undefined> {
-  const record = await readRecord(store.layout.realisation(buildKey));
-  const statement = record as Realisation | undefined;
-  const stated = statement?.predicate?.buildDefinition?.internalParameters?.buildKey;
-  const digest = statement?.subject?.[0]?.digest?.sha256;
-  if (statement === undefined || stated !== buildKey || !isDigest(digest)) return undefined;
+export async function findRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
+  const record = await readRecord(store.layout.realisation(key));
+  if (!v.is(statementSchema, record)) return undefined;
+  const statement = record as unknown as Realisation;
+  const { internalParameters } = statement.predicate.buildDefinition;
+  // The key must be that of the document which stands beside it, too: a record is only believed as a whole.
+  if (internalParameters.buildKey !== key || buildKey(internalParameters.document) !== key) return undefined;
   return (await findTree(store, artifactOf(statement))) === undefined ? undefined : statement;
 }
 
 /** Records a realisation. Its artifact must be in the store and flushed (adoptTree does that). */
 export async function recordRealisation(store: Store, statement: Realisation): Promise<void> {
-  const { buildKey } = statement.predicate.buildDefinition.internalParameters;
+  const { buildKey: key } = statement.predicate.buildDefinition.internalParameters;
   if ((await findTree(store, artifactOf(statement))) === undefined) {
     throw new VmbuildError('INTERNAL', `a realisation was to be recorded before its artifact ${artifactOf(statement)}`);
   }
   try {
-    await writeFileAtomic(store.layout.realisation(buildKey), `${JSON.stringify(statement, null, 1)}\n`);
+    await writeFileAtomic(store.layout.realisation(key), `${JSON.stringify(statement, null, 1)}\n`);
   } catch (error) {
     throw explainSystemError(error, 'recording a realisation');
   }
