@@ -60,19 +60,32 @@ export async function temporaryFolder(
 
 /** Removes a tree even where a build left directories that their owner may not write to. */
 export async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true, maxRetries: 2 });
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EACCES' && systemErrorCode(error) !== 'EPERM') throw error;
-    await makeWritable(Buffer.from(path));
-    await rm(path, { recursive: true, force: true });
+  // A failed rm() goes on in the background for a while (it removes in parallel and rejects at the first error), so one
+  // more round may be needed.
+  for (let round = 1; ; round += 1) {
+    try {
+      await rm(path, { recursive: true, force: true, maxRetries: 2 });
+      return;
+    } catch (error) {
+      const readOnly = systemErrorCode(error) === 'EACCES' || systemErrorCode(error) === 'EPERM';
+      const meanwhile = systemErrorCode(error) === 'ENOENT';
+      if ((!readOnly && !meanwhile) || round === REMOVE_ROUNDS) throw error;
+      if (readOnly) await makeWritable(Buffer.from(path));
+    }
   }
 }
 
+const REMOVE_ROUNDS = 5;
+
 /** Names are bytes here: a build may have left one that is not UTF-8. */
 async function makeWritable(folder: Buffer): Promise<void> {
-  await chmod(folder, 0o700);
-  for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
-    if (entry.isDirectory()) await makeWritable(Buffer.concat([folder, Buffer.from('/'), entry.name]));
+  try {
+    await chmod(folder, 0o700);
+    for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
+      if (entry.isDirectory()) await makeWritable(Buffer.concat([folder, Buffer.from('/'), entry.name]));
+    }
+  } catch (error) {
+    // Removed by the rm() that still goes on.
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
   }
 }
