@@ -46,7 +46,11 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
     if (present !== undefined) return present;
     // Outside of the queue of downloads: this may wait for one of them.
     const fetch = needsGoProxy(source) ? await withGoProxy(options.fetch, getPackage) : options.fetch;
-    return downloads.add(() => download(source, { ...options, fetch }, quiet), { signal });
+    return downloads.add(() => {
+      // Asked here, because a queue that knows the signal gives up downloads that are still being cleaned up.
+      signal.throwIfAborted();
+      return download(source, { ...options, fetch }, quiet);
+    });
   };
   const once = <T>(memo: Map<Digest, Promise<T>>, digest: Digest, make: () => Promise<T>): Promise<T> => {
     let promise = memo.get(digest);

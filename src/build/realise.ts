@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { Digest } from '../model/digest.ts';
-import { VmbuildError } from '../model/errors.ts';
+import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
 import type { Store } from '../store/openStore.ts';
 import { noteRun } from '../store/realisations.ts';
 import type { Step } from './evaluate.ts';
@@ -12,6 +12,8 @@ import { realiseStep } from './realiseStep.ts';
 
 /** Assumed for a step that this machine has never run: as long as a middling compile. */
 const UNKNOWN_DURATION_MS = 120_000;
+
+const REPORT = 'This is a defect in vmbuild. Please report it with the output of VMBUILD_DEBUG=1 vmbuild …';
 
 /**
  * Gives every step of the targets' build graphs its artifact, the longest way first, and returns all of them,
@@ -30,6 +32,7 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     plan.map(({ step }) => step),
     (step) => durations.get(step.hash) ?? UNKNOWN_DURATION_MS,
   );
+  const urgent = (planned: PlannedStep): number => urgency.get(planned.step.hash) ?? 0;
   const queue = new PQueue({ concurrency: options.jobs });
   const running = new Map<Digest, Promise<RealisedStep>>();
   const finished: RealisedStep[] = [];
@@ -41,7 +44,7 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     const artifacts: Record<string, Digest> = {};
     // A place in the queue is only taken once the inputs are there, so waiting never blocks others.
     for (const [mount, input] of Object.entries(step.inputs)) {
-      artifacts[mount] = (await (running.get(input.hash) as Promise<RealisedStep>)).artifact;
+      artifacts[mount] = (await inputOf(step, running.get(input.hash) as Promise<RealisedStep>)).artifact;
     }
     checkBudget(step, [...plan, ...finished]);
     const rebuild = options.rebuild === 'graph' || (options.rebuild === 'targets' && named.has(step.hash));
@@ -49,15 +52,24 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     const result = await realiseStep(step, document, {
       ...options,
       rebuild,
+      missing: planned.decision === 'build',
       provisioner,
       slot: (work) => {
         emit({ type: 'step-queued', target: step.target });
         return queue.add(
           async () => {
+            signal.throwIfAborted();
             if (firstFailure !== undefined) throw new NotStarted(step.target, firstFailure);
-            return work();
+            try {
+              return await work();
+            } catch (error) {
+              // Noted before the queue goes on to its next step.
+              if (!signal.aborted) firstFailure ??= ofStep(step.target, error);
+              throw error;
+            }
           },
-          { priority: urgency.get(step.hash) ?? 0, signal },
+          // Not with the signal: the queue would give up a step that is still being ended and cleaned up.
+          { priority: urgent(planned) },
         );
       },
     });
@@ -74,26 +86,45 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     return result;
   };
 
-  for (const planned of plan) {
-    const promise = realiseOne(planned).catch((error: unknown) => {
-      if (!signal.aborted && error instanceof VmbuildError && !(error instanceof NotStarted)) {
-        if (firstFailure === undefined || error.step === planned.step.target) {
-          emit({ type: 'step-failed', target: planned.step.target, code: error.code, message: error.message });
-        }
-        firstFailure ??= error;
-      }
+  // The first to ask is the first to run, whatever the others' priority. Inputs are never less urgent than their users.
+  for (const planned of plan.toSorted((a, b) => urgent(b) - urgent(a))) {
+    const promise = realiseOne(planned).catch((thrown: unknown) => {
+      if (signal.aborted || thrown instanceof NotStarted) throw thrown;
+      const { target } = planned.step;
+      const error = ofStep(target, thrown);
+      emit({ type: 'step-failed', target, code: error.code, message: error.message });
+      firstFailure ??= error;
       throw error;
     });
     promise.catch(() => {});
     running.set(planned.step.hash, promise);
   }
-  const outcomes = await Promise.allSettled(running.values());
+  const outcomes = await Promise.allSettled(plan.map(({ step }) => running.get(step.hash) as Promise<RealisedStep>));
   signal.throwIfAborted();
   if (firstFailure !== undefined) throw firstFailure;
   return outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   });
+}
+
+async function inputOf(step: Step, input: Promise<RealisedStep>): Promise<RealisedStep> {
+  try {
+    return await input;
+  } catch (error) {
+    throw error instanceof VmbuildError ? new NotStarted(step.target, error) : error;
+  }
+}
+
+/** Every failure says which step it was, those of the store and of sources as well. */
+function ofStep(target: string, thrown: unknown): VmbuildError {
+  const error = explainSystemError(thrown, `building ${target}`);
+  if (error instanceof VmbuildError && error.step !== undefined) return error;
+  const { code, hints, log, excerpt } =
+    error instanceof VmbuildError
+      ? error
+      : { code: 'INTERNAL' as const, hints: [REPORT], log: undefined, excerpt: undefined };
+  return new VmbuildError(code, errorMessage(error), { step: target, hints, log, excerpt, cause: error });
 }
 
 /** A step that was not begun because another had failed before. */

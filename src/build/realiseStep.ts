@@ -22,6 +22,8 @@ import { openStepLog } from './stepLog.ts';
 /** What realising one step needs beyond the options of the whole realisation. */
 interface StepOptions extends Omit<RealiseOptions, 'rebuild'> {
   readonly rebuild: boolean;
+  /** The plan has looked for it a moment ago, in vain. */
+  readonly missing: boolean;
   readonly provisioner: Provisioner;
   /** Runs work when it is this step's turn. */
   readonly slot: (work: () => Promise<RealisedStep>) => Promise<RealisedStep>;
@@ -38,7 +40,7 @@ interface Job {
 export async function realiseStep(step: Step, document: BuildKeyDocument, options: StepOptions): Promise<RealisedStep> {
   const { store, signal, emit } = options;
   const job: Job = { step, document, key: buildKey(document) };
-  const present = await findRealisation(store, job.key);
+  const present = options.missing ? undefined : await findRealisation(store, job.key);
   if (present !== undefined && !options.rebuild) return reused(step, present, store);
 
   const provided = await provide(job, options);

@@ -20,7 +20,7 @@ export async function acquireLock(
   options: { readonly signal: AbortSignal; readonly onWait?: () => void },
 ): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw explainSystemError(error, `locking ${path}`);
+    throw unusable(path, explainSystemError(error, 'making its folder'));
   });
   let waiting = false;
   for (;;) {
@@ -59,6 +59,7 @@ function primaryCode(error: unknown): number {
 }
 
 function unusable(path: string, error: unknown): VmbuildError {
+  if (error instanceof VmbuildError) return error;
   const code = primaryCode(error) === SQLITE_FULL ? 'DISK_FULL' : 'STORE_UNUSABLE';
   return new VmbuildError(code, `${path} cannot be locked: ${errorMessage(error)}`, {
     cause: error,
