@@ -32,8 +32,10 @@ export async function openStepLog(path: string, onText: (text: string) => void):
       file.write(chunk, done);
     },
   });
-  // A full disk shows up as the failed write of the log; the step is then ended by the executor.
+  // A full disk shows up as the failed write of the log; the step is then ended by the executor, which may not be
+  // listening at this moment.
   file.on('error', (error) => stream.destroy(error));
+  stream.on('error', () => {});
   const close = async (): Promise<void> => {
     if (file.closed) return;
     file.end();
