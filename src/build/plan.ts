@@ -1,5 +1,6 @@
 import { type BuildKeyDocument, buildKey, type Content } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
+import { VmbuildError } from '../model/errors.ts';
 import { type BudgetRow, checkFlashBudget } from '../model/flashBudget.ts';
 import { artifactOf, filesOf, type Realisation } from '../model/realisation.ts';
 import { findRealisation, readTargetRecord, type TargetRun } from '../store/realisations.ts';
@@ -52,8 +53,13 @@ export function checkBudget(step: Step, plan: Iterable<Pick<PlannedStep, 'step' 
 export function budgetRows(step: Step, plan: Iterable<Pick<PlannedStep, 'step' | 'statement'>>): readonly BudgetRow[] {
   const statements = new Map([...plan].map((planned) => [planned.step.target, planned.statement]));
   return Object.entries(step.flashBudget?.parts ?? {}).map(([part, { input, file }]) => {
+    const wrong = (problem: string): VmbuildError =>
+      new VmbuildError('RECIPE_INVALID', `${step.recipeFile}: flashBudget.parts.${part}: ${problem}`);
+    // A part that is looked for in the wrong place would never be counted.
+    if (!statements.has(input)) throw wrong(`${input} is not needed by ${step.target}`);
     const statement = statements.get(input);
     const size = statement && filesOf(statement).find((subject) => subject.name === file)?.annotations.size;
+    if (statement !== undefined && size === undefined) throw wrong(`${input} has no file ${file}`);
     return { part, size };
   });
 }
