@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { VmbuildError } from '../model/errors.ts';
+import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { exitCodeOf } from './exitCodes.ts';
 import { renderError } from './render/error.ts';
 
@@ -127,6 +127,13 @@ function positiveInteger(text: string): number {
     throw new VmbuildError('USAGE', `must be a whole number from 1 to 9999, not ${JSON.stringify(text)}`);
   }
   return Number(text);
+}
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads may stop (`vmbuild log … | head`); that is no failure, and no reason to stop building.
+    if (error.code !== 'EPIPE') process.exitCode = exitCodeOf(explainSystemError(error, 'printing')) || 1;
+  });
 }
 
 try {

@@ -1,9 +1,11 @@
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { RealisedStep } from '../../build/realised.ts';
 import { writeFileAtomic } from '../../io/files.ts';
-import { explainSystemError, VmbuildError } from '../../model/errors.ts';
+import { errorMessage, explainSystemError, VmbuildError } from '../../model/errors.ts';
 import { filesOf } from '../../model/realisation.ts';
+
+const SUMS = 'SHA256SUMS';
 
 /**
  * Copies the artifacts of targets into a folder, and writes SHA256SUMS for their top-level files there (the
@@ -13,27 +15,30 @@ export async function copyArtifacts(results: readonly RealisedStep[], folder: st
   const destination = resolve(folder);
   const owners = new Map<string, string>();
   const lines: string[] = [];
-  for (const { step, statement } of results) {
-    for (const { name, digest } of filesOf(statement)) {
+  for (const { step, statement, path } of results) {
+    for (const name of await readdir(path)) {
       const other = owners.get(name);
       if (other !== undefined) {
-        throw new VmbuildError(
-          'USAGE',
-          `${other} and ${step.target} both have a file ${name}; copy them one at a time`,
-        );
+        throw new VmbuildError('USAGE', `${other} and ${step.target} both have ${name}; copy them one at a time`);
       }
+      if (name === SUMS) throw new VmbuildError('USAGE', `${step.target} has a ${SUMS} of its own: ${path}/${SUMS}`);
       owners.set(name, step.target);
-      lines.push(sumLine(digest.sha256, name));
     }
+    for (const { name, digest } of filesOf(statement)) lines.push(sumLine(digest.sha256, name));
   }
   try {
     await mkdir(destination, { recursive: true });
     for (const { path } of results) {
       await cp(path, destination, { recursive: true, verbatimSymlinks: true, force: true });
     }
-    await writeFileAtomic(join(destination, 'SHA256SUMS'), lines.sort().join(''));
+    await writeFileAtomic(join(destination, SUMS), lines.sort().join(''));
   } catch (error) {
-    throw explainSystemError(error, `copying to ${destination}`);
+    const explained = explainSystemError(error, `copying to ${destination}`);
+    if (explained instanceof VmbuildError) throw explained;
+    throw new VmbuildError('USAGE', `cannot copy to ${destination}: ${errorMessage(error)}`, {
+      cause: error,
+      hints: ['Choose another folder with -o, or remove what is in the way.'],
+    });
   }
   return destination;
 }
