@@ -48,7 +48,7 @@ function* archiveParts({ rootfs, config, tags }: DockerImage): Generator<Uint8Ar
 }
 
 /** The size of the canonical tar of a listed folder, without reading its files. */
-export function packedSize(entries: readonly TarEntry[]): number {
+function packedSize(entries: readonly TarEntry[]): number {
   let size = 0;
   for (const entry of entries) {
     size += tarHeader(entry).length;
