@@ -9,7 +9,7 @@ import { temporary } from '../support/temporary.ts';
 export const VMBUILD = join(REPOSITORY, 'bin', 'vmbuild');
 
 /** What a finished vmbuild left. */
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

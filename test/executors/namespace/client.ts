@@ -10,7 +10,7 @@ const RUNNER = fileURLToPath(new URL('./runner.ts', import.meta.url));
 const NOBODY = 65534;
 
 /** Becomes the user that owns nothing. */
-export const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] as const;
+const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] as const;
 
 /** What only the runner knows, and no step may. */
 export const SECRET = 'hunter2-and-nothing-else';
