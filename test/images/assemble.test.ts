@@ -23,7 +23,7 @@ import { unpackDeb } from '../../src/images/unpackDeb.ts';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
 import { sha256 } from '../../src/model/digest.ts';
 import { SANDBOX } from '../../src/model/sandbox.ts';
-import { debFolder, storeDeb, type TestDeb, type TestEntry, writeDeb } from './debBuilder.ts';
+import { debFolder, hasXz, storeDeb, type TestDeb, type TestEntry, writeDeb } from './debBuilder.ts';
 import { rejection, temporaryFolders } from './helpers.ts';
 
 // Threads and xz take their time on a loaded machine.
@@ -47,7 +47,7 @@ const link = (name: string, target: string): TestEntry => ({ name, type: 'symlin
 const PACKAGES: readonly TestDeb[] = [
   {
     name: 'base-passwd',
-    compression: 'xz',
+    compression: hasXz ? 'xz' : 'zst',
     entries: [
       file(
         './usr/share/base-passwd/passwd.master',
@@ -445,7 +445,8 @@ describe('hostile packages', () => {
     ['has a wrong checksum', (tar) => (tar.write('x', 5), tar)],
     ['is no tar', () => Buffer.from('nonsense'.repeat(200))],
   ])('refuses a data.tar that %s', async (_, spoil) => {
-    for (const compression of ['none', 'gz', 'xz', 'zst'] as const) {
+    // xz has a test of its own below, which is skipped by name where it cannot be made.
+    for (const compression of ['none', 'gz', 'zst', ...(hasXz ? (['xz'] as const) : [])] as const) {
       const entries = [file('./x', 'y'.repeat(3000)), file('./z')];
       expect(await failure({ name: 'cut', entries, compression, ...(spoil && { spoil }) })).toMatch(
         /^IMAGE_ASSEMBLY the package cut 1.0 /,
@@ -453,7 +454,8 @@ describe('hostile packages', () => {
     }
   });
 
-  it.each(['gz', 'xz', 'zst'] as const)('refuses truncated and damaged %s data', async (compression) => {
+  it.for(['gz', 'xz', 'zst'] as const)('refuses truncated and damaged %s data', async (compression, { skip }) => {
+    skip(compression === 'xz' && !hasXz, 'xz is not installed');
     const pool = folder();
     const good = await writeDeb(pool, { name: 'a', compression, entries: [file('./x', randomText(100_000))] });
     const bytes = readFileSync(join(pool, good.sha256));

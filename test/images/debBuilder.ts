@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -96,6 +96,9 @@ export function storeDeb(folder: string, name: string, version: string, bytes: U
 export function debFolder(folder: string): (deb: LockedDeb) => Promise<string> {
   return (deb) => Promise.resolve(join(folder, deb.sha256));
 }
+
+/** Whether this machine can make xz, which Node cannot; what needs it is skipped by name where it is missing. */
+export const hasXz = spawnSync('xz', ['--version']).status === 0;
 
 function compress(data: Buffer, compression: NonNullable<TestDeb['compression']>): Buffer {
   if (compression === 'gz') return gzipSync(data);
