@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../io/process.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../../model/errors.ts';
@@ -152,6 +153,8 @@ async function supervise(child: ChildProcess, output: Readable, request: StepReq
     // Where writing the log failed, the step is still running; nothing of it may outlive this call.
     kill();
     await ended.catch(() => {});
+    // The pipe ends when the last process of the step has ended; the one that is waited for is only the first.
+    if (!output.destroyed) await finished(output.resume(), { writable: false }).catch(() => {});
   }
 }
 
@@ -164,7 +167,8 @@ function killGroup(pid: number): void {
 }
 
 async function forward(from: Readable, to: Writable, peek: (chunk: Buffer) => void): Promise<void> {
-  for await (const chunk of from as AsyncIterable<Buffer>) {
+  const chunks = from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const chunk of chunks) {
     peek(chunk);
     // A destroyed stream takes nothing and never says that it is drained.
     if (to.destroyed) throw to.errored ?? new Error('the log of the step was closed');
