@@ -22,15 +22,12 @@ else
   image_perl 'syscall(170, $ARGV[0], length $ARGV[0]) == 0 or die "sethostname: $!"' "$hostname"
 fi
 
-# This user namespace and that of the step are all there may be: in one of its own, the step would be root.
-echo 1 >/proc/sys/user/max_user_namespaces
-
 # The loopback interface is down in a new network namespace.
 if command -v ip >/dev/null 2>&1; then
   ip link set lo up
 else
   # shellcheck disable=SC2016 # 0x8914 is SIOCSIFFLAGS, 0x41 is IFF_UP|IFF_RUNNING
-  image_perl 'socket(my $s, 2, 2, 0); ioctl($s, 0x8914, pack("a16s", "lo", 0x41)) or die "lo: $!"'
+  image_perl 'socket(my $s, 2, 2, 0); my $r = pack("a16s", "lo", 0x41); ioctl($s, 0x8914, $r) or die "lo: $!"'
 fi
 
 # shellcheck disable=SC3045 # not POSIX, but every /bin/sh has them: dash, bash, busybox
@@ -44,7 +41,8 @@ umask 022
 echo ready >&3
 exec 3>&-
 # The declared environment only takes effect inside the image (its own env(1) sets it), so it cannot
-# change what the machine's programs do on the way in. The command is process 1 of its namespace.
+# change what the machine's programs do on the way in. The command is process 1 of its namespace, and cannot
+# make another user namespace to be root in: the kernel refuses that to who was chrooted, as --root does.
 exec setpriv --no-new-privs \
   unshare --user --map-user="$uid" --map-group="$gid" --root="$root" --wd=/build \
   /usr/bin/env -i "$@"
