@@ -229,9 +229,12 @@ describe
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('scratch-');
   });
 
-  it('ends a step whose log cannot be written, however much it prints', async () => {
+  it.each([
+    ['however much it prints', ''],
+    ['even if it notices late', 'echo first; sleep 0.3;'],
+  ])('ends a step whose log cannot be written, %s', async (_how, first) => {
     const marker = uniqueMarker();
-    const script = `while :; do echo out; echo err >&2; done # ${marker}`;
+    const script = `${first} while :; do echo out; echo err >&2; done # ${marker}`;
     const { error } = await client.run({ command: ['bash', '-c', script, marker], brokenOutput: true });
     expect(error?.code).toBe('ENOSPC');
     expect(processesWith(marker)).toEqual([]);

@@ -15,6 +15,10 @@ const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear
 /** What only the runner knows, and no step may. */
 export const SECRET = 'hunter2-and-nothing-else';
 
+function unused(count: number): 'ignore'[] {
+  return Array.from({ length: count }, () => 'ignore');
+}
+
 /** A runner process with a folder of its own. */
 export class Client implements Disposable {
   readonly folder: string;
@@ -40,16 +44,8 @@ export class Client implements Disposable {
     const command = [...prefix, process.execPath, RUNNER, this.folder, image];
     const child = spawn(command[0] as string, command.slice(1), {
       env: { PATH: process.env['PATH'], SECRET, TZ: 'Asia/Tokyo', LANG: 'de_DE.UTF-8', HOME: '/nowhere' },
-      // Descriptors 5 and 12 stand for what a CI system or make may have left open.
-      stdio: [
-        'pipe',
-        'pipe',
-        'inherit',
-        ...Array<'ignore'>(2).fill('ignore'),
-        secret,
-        ...Array<'ignore'>(6).fill('ignore'),
-        secret,
-      ],
+      // Descriptors 5 and 40 stand for what a CI system or make may have left open. Node itself sees to the low ones.
+      stdio: ['pipe', 'pipe', 'inherit', ...unused(2), secret, ...unused(34), secret],
       cwd: '/',
     }) as unknown as ChildProcessWithoutNullStreams;
     closeSync(secret);

@@ -27,7 +27,10 @@ async function answer(question: Question): Promise<Answer> {
   const controller = new AbortController();
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      if (question.brokenOutput === true) return done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      if (question.brokenOutput === true) {
+        setTimeout(done, 1, Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+        return;
+      }
       chunks.push(chunk);
       if (question.abortOnOutput !== undefined && Buffer.concat(chunks).includes(question.abortOnOutput)) {
         controller.abort(new Error('aborted by the test'));
