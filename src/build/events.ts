@@ -40,6 +40,14 @@ export type BuildEvent =
       readonly name: string;
       readonly digest: string;
       readonly durationMs: number;
+    }
+  /** Also if it was stopped, because nobody needs it any more. */
+  | {
+      readonly type: 'transfer-failed';
+      readonly what: TransferKind;
+      readonly name: string;
+      readonly digest: string;
+      readonly message: string;
     };
 
 /** A source that is fetched, or an image that is assembled. */

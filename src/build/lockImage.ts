@@ -35,7 +35,7 @@ export async function relockImage(name: string, folder: string, options: Provisi
     signal,
     onRetry: (message) => emit({ type: 'transfer-retried', name, message }),
   });
-  const provisioner = createProvisioner(options);
+  await using provisioner = createProvisioner(options);
   const image = await transfer(options, 'image', name, '', (progress) =>
     assembleIntoStore(contents, { store, signal, progress, deb: provisioner.package, check: () => {} }),
   );

@@ -5,7 +5,7 @@ import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import type { Digest } from '../model/digest.ts';
-import { explainSystemError } from '../model/errors.ts';
+import { errorMessage, explainSystemError } from '../model/errors.ts';
 import type { Source } from '../model/source.ts';
 import { findImage, type StoredImage } from '../store/images.ts';
 import { type Store, scratchPrefix } from '../store/openStore.ts';
@@ -25,8 +25,11 @@ export interface ProvisionOptions {
   readonly signal: AbortSignal;
 }
 
-/** Gets sources and images into the store, each once however many steps ask for it. */
-export interface Provisioner {
+/**
+ * Gets sources and images into the store, each once however many steps ask for it. Disposing of it ends what was asked
+ * for ahead of time and nobody needs any more, and waits until that is cleaned up.
+ */
+export interface Provisioner extends AsyncDisposable {
   /** Path of a source in the store. */
   readonly source: (source: Source) => Promise<string>;
   /** The same for one of the many packages of an image, whose progress is the image's. */
@@ -35,8 +38,11 @@ export interface Provisioner {
 }
 
 /** Makes a provisioner for one realisation. */
-export function createProvisioner(options: ProvisionOptions): Provisioner {
-  const { store, signal } = options;
+export function createProvisioner(given: ProvisionOptions): Provisioner {
+  const end = new AbortController();
+  const signal = AbortSignal.any([given.signal, end.signal]);
+  const options = { ...given, signal };
+  const { store } = options;
   const downloads = new PQueue({ concurrency: DOWNLOADS });
   const sources = new Map<Digest, Promise<string>>();
   const images = new Map<Digest, Promise<StoredImage>>();
@@ -84,6 +90,10 @@ export function createProvisioner(options: ProvisionOptions): Provisioner {
           }),
         );
       }),
+    [Symbol.asyncDispose]: async () => {
+      end.abort();
+      await Promise.allSettled([...sources.values(), ...images.values()]);
+    },
   };
 }
 
@@ -121,7 +131,12 @@ export async function transfer<T>(
 ): Promise<T> {
   const start = performance.now();
   emit({ type: 'transfer-started', what, name, digest });
-  const result = await work((done, total) => emit({ type: 'transfer-progress', what, name, digest, done, total }));
-  emit({ type: 'transfer-finished', what, name, digest, durationMs: performance.now() - start });
-  return result;
+  try {
+    const result = await work((done, total) => emit({ type: 'transfer-progress', what, name, digest, done, total }));
+    emit({ type: 'transfer-finished', what, name, digest, durationMs: performance.now() - start });
+    return result;
+  } catch (error) {
+    emit({ type: 'transfer-failed', what, name, digest, message: errorMessage(error) });
+    throw error;
+  }
 }

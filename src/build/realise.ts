@@ -25,7 +25,7 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
   const plan = await planSteps(targets, store);
   emit({ type: 'planned', steps: plan.map(({ step, decision }) => ({ target: step.target, decision })) });
 
-  const provisioner = createProvisioner(options);
+  await using provisioner = createProvisioner(options);
   if (options.rebuild === 'nothing') prefetch(plan, provisioner);
   const durations = new Map(plan.map(({ step, lastBuilt }) => [step.hash, lastBuilt?.durationMs]));
   const urgency = criticalPath(

@@ -18,7 +18,7 @@ export interface SourceUpdate {
 
 /** Fetches every source of a step from its locations, whatever its digest, and says what each of them gave. */
 export async function resolveSources(step: Step, options: ProvisionOptions): Promise<readonly SourceUpdate[]> {
-  const provisioner = createProvisioner(options);
+  await using provisioner = createProvisioner(options);
   const updates: SourceUpdate[] = [];
   for (const [mount, source] of Object.entries(step.sources)) {
     const settings = needsGoProxy(source) ? await withGoProxy(options.fetch, provisioner.package) : options.fetch;

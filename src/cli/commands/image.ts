@@ -107,14 +107,23 @@ export async function provisioning<T>(options: Options, work: (provision: Provis
   const fetch = await fetchSettings(options);
   using interrupt = interruptSignal();
   using renderer = chooseRenderer(false);
-  return await work({ store, fetch, emit: renderer.emit, signal: interrupt.signal });
+  try {
+    return await work({ store, fetch, emit: renderer.emit, signal: interrupt.signal });
+  } catch (error) {
+    // What was cut off in the middle may have failed in words of its own.
+    interrupt.signal.throwIfAborted();
+    throw error;
+  }
 }
 
 async function buildImage(name: string, options: Options) {
   const roots = projectRoots(options);
   await imageFolder(roots, name);
   const locked = await createImageCatalog(roots)(name, `image ${name}`);
-  return provisioning(options, (provision) => createProvisioner(provision).image(locked));
+  return provisioning(options, async (provision) => {
+    await using provisioner = createProvisioner(provision);
+    return await provisioner.image(locked);
+  });
 }
 
 /** The only layer's digest, which the OCI config names. */

@@ -34,6 +34,8 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'step-queued':
     case 'step-output':
     case 'transfer-progress':
+    // Whoever needs it fails, and says why.
+    case 'transfer-failed':
       return undefined;
   }
 }

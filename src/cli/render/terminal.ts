@@ -102,6 +102,7 @@ function track(
       break;
     }
     case 'transfer-finished':
+    case 'transfer-failed':
       activities.delete(event.digest);
       break;
     case 'executor-chosen':
