@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/model/digest.ts';
 import { buildSuite, cannotBuild, fixture, scriptRecipe } from '../support/fixture.ts';
-import { processesWith, uniqueMarker, until } from '../support/processes.ts';
+import { commandOf, processesWith, uniqueMarker, until } from '../support/processes.ts';
 import { temporary } from '../support/temporary.ts';
 import { cliFor, VMBUILD } from './cli.ts';
 
@@ -126,14 +126,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild realize'), () => 
       await fixture({ ...RECIPES, 'one/recipe.ts': scriptRecipe(`setsid sleep 1000 & sleep 1000; echo ${marker}`) }),
     );
     const { child, ended } = cli.start('realize', 'one');
-    await until('the step runs', () =>
-      processesWith(marker).some(
-        (pid) =>
-          spawnSync('ps', ['-o', 'comm=', '-p', String(pid)])
-            .stdout.toString()
-            .trim() === 'bash',
-      ),
-    );
+    await until('the step runs', () => processesWith(marker).some((pid) => commandOf(pid) === 'bash'));
     child.kill('SIGKILL');
     await ended;
     await until('the step is gone', () => processesWith(marker).length === 0);

@@ -15,6 +15,15 @@ export function processesWith(marker: string): number[] {
     .map(Number);
 }
 
+/** What a process runs: the name in /proc/<pid>/comm, empty if it has ended. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
 /** Waits until `condition` holds; fails after half a minute, which only a machine in trouble needs. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 30_000; !(await condition()); await sleep(20)) {
