@@ -1,8 +1,8 @@
 import { BUILD_PLATFORM, DEFAULT_SOURCE_DATE_EPOCH, SANDBOX_VERSION } from '../model/buildKey.ts';
 import { type Derivation, derivationHash } from '../model/derivation.ts';
 import type { Digest } from '../model/digest.ts';
-import { VmbuildError } from '../model/errors.ts';
-import type { FlashBudget, Recipe } from '../model/recipe.ts';
+import { errorMessage, VmbuildError } from '../model/errors.ts';
+import type { FlashBudget, Platform, Recipe } from '../model/recipe.ts';
 import { firstIssue, recipeSchema } from '../model/recipeSchema.ts';
 import type { Source } from '../model/source.ts';
 import type { Project, TargetLocation } from './project.ts';
@@ -102,11 +102,29 @@ async function readRecipe(project: Project, location: TargetLocation): Promise<R
         : `${location.file} is a function of a platform; its targets are called ${location.target}-<platform>`,
     );
   }
-  const recipe =
-    module.kind === 'recipe' ? module.recipe : module.recipe(await project.platform(location.platform as string));
+  const recipe = module.kind === 'recipe' ? module.recipe : await callRecipe(module.recipe, project, location);
   const issue = firstIssue(recipeSchema, recipe);
   if (issue !== undefined) throw new VmbuildError('RECIPE_INVALID', `${location.file}: ${issue}`);
   return recipe;
+}
+
+async function callRecipe(
+  recipe: (platform: Platform) => Recipe,
+  project: Project,
+  location: TargetLocation,
+): Promise<Recipe> {
+  const platform = await project.platform(location.platform?.name ?? '');
+  try {
+    return recipe(platform);
+  } catch (error) {
+    throw new VmbuildError(
+      'RECIPE_INVALID',
+      `${location.file}: it throws for ${platform.name}: ${errorMessage(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 async function resolve(
@@ -117,7 +135,7 @@ async function resolve(
 ): Promise<Step> {
   const sources: Record<string, Source> = {};
   for (const [mount, declared] of Object.entries(recipe.sources ?? {})) {
-    if (mount in inputs) {
+    if (Object.hasOwn(inputs, mount)) {
       throw new VmbuildError('RECIPE_INVALID', `${location.file}: sources.${mount}: is the name of an input as well`);
     }
     sources[mount] = await resolveSource(declared, {
@@ -130,6 +148,7 @@ async function resolve(
   const files = await loadRecipeFiles(recipe.files ?? [], {
     folder: location.folder,
     recipes: location.root.recipes,
+    platform: location.platform,
     recipeFile: location.file,
   });
   const derivation: Derivation = {

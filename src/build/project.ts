@@ -20,11 +20,18 @@ export interface TargetLocation {
   /** The recipe's folder. */
   readonly folder: string;
   readonly file: string;
-  /** The platform's name, if the recipe is a function of a platform. */
-  readonly platform: string | undefined;
+  /** If the recipe is a function of a platform. */
+  readonly platform: PlatformLocation | undefined;
 }
 
-const PLATFORMS = 'platforms';
+/** A platform may stand in another root than the recipes that are made for it. */
+export interface PlatformLocation {
+  readonly name: string;
+  readonly root: ProjectRoot;
+}
+
+/** Folder of the platforms below recipes/. */
+export const PLATFORMS = 'platforms';
 
 /** The recipes and platforms of all roots; folders are listed once, modules loaded only when wanted. */
 export interface Project {
@@ -54,8 +61,9 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
       const { recipes, platforms } = await list();
       const names: string[] = [];
       for (const [name, root] of recipes) {
-        const module = await loadModule(recipeFile(root, name));
-        if (module.kind === 'recipe') names.push(name);
+        // What cannot be loaded is a target, too: whoever asks for it is told what is wrong with it.
+        const module = await loadModule(recipeFile(root, name)).catch(() => undefined);
+        if (module?.kind !== 'platform-recipe') names.push(name);
         else for (const platform of platforms.keys()) names.push(`${name}-${platform}`);
       }
       return names.sort();
@@ -65,10 +73,10 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
       const { recipes, platforms } = await list();
       const plain = recipes.get(target);
       const matches: TargetLocation[] = plain === undefined ? [] : [location(target, target, plain, undefined)];
-      for (const platform of platforms.keys()) {
+      for (const [platform, platformRoot] of platforms) {
         const name = target.endsWith(`-${platform}`) ? target.slice(0, -platform.length - 1) : '';
         const root = recipes.get(name);
-        if (root !== undefined) matches.push(location(target, name, root, platform));
+        if (root !== undefined) matches.push(location(target, name, root, { name: platform, root: platformRoot }));
       }
       if (matches.length > 1) {
         throw new VmbuildError(
@@ -142,7 +150,12 @@ function recipeFile(root: ProjectRoot, name: string): string {
   return join(root.recipes, name, 'recipe.ts');
 }
 
-function location(target: string, name: string, root: ProjectRoot, platform: string | undefined): TargetLocation {
+function location(
+  target: string,
+  name: string,
+  root: ProjectRoot,
+  platform: PlatformLocation | undefined,
+): TargetLocation {
   return { target, root, folder: join(root.recipes, name), file: recipeFile(root, name), platform };
 }
 

@@ -65,7 +65,7 @@ async function provide({ step, document }: Job, { provisioner, store }: StepOpti
   const [image, ...contents] = await Promise.all([
     provisioner.image(step.image),
     ...Object.entries(document.inputs).map(async ([mount, content]): Promise<[string, MountedContent]> => {
-      const source = step.sources[mount];
+      const source = Object.hasOwn(step.sources, mount) ? step.sources[mount] : undefined;
       const path = source === undefined ? store.layout.tree(content.digest) : await provisioner.source(source);
       return [mount, { ...content, path }];
     }),

@@ -2,8 +2,9 @@ import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
-import { systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { RecipeFile } from '../model/recipe.ts';
+import { type PlatformLocation, PLATFORMS } from './project.ts';
 
 /** One file for /recipe, read. */
 interface LoadedFile {
@@ -24,24 +25,35 @@ export interface RecipeFiles {
  * Reads the declared files. Their modes come from their content alone (0755 if it begins with `#!`),
  * because umask, zip files and package managers lose or change them.
  *
- * @param folder the recipe's folder; `recipes` the folder above all recipes, for files that are shared.
+ * @param where the recipe's folder; the folder above all recipes, for files that are shared; and the platform, whose
+ * files may be in another such folder.
  * @throws VmbuildError RECIPE_INVALID that names the field, for a missing, foreign or twice-named file.
  */
 export async function loadRecipeFiles(
   declared: readonly RecipeFile[],
-  where: { readonly folder: string; readonly recipes: string; readonly recipeFile: string },
+  where: {
+    readonly folder: string;
+    readonly recipes: string;
+    readonly platform: PlatformLocation | undefined;
+    readonly recipeFile: string;
+  },
 ): Promise<RecipeFiles> {
+  const { platform } = where;
+  const ofPlatform = `${PLATFORMS}/${platform?.name}/`;
   const files: LoadedFile[] = [];
   for (const [index, entry] of declared.entries()) {
     const field = `files.${index}`;
-    const from = typeof entry === 'string' ? join(where.folder, entry) : join(where.recipes, entry.from);
+    const shared = typeof entry === 'string' ? undefined : entry.from;
+    const recipes =
+      platform !== undefined && shared?.startsWith(ofPlatform) === true ? platform.root.recipes : where.recipes;
+    const from = typeof entry === 'string' ? join(where.folder, entry) : join(recipes, entry.from);
     const path = typeof entry === 'string' ? entry : entry.to;
     if (
       files.some((file) => file.path === path || file.path.startsWith(`${path}/`) || path.startsWith(`${file.path}/`))
     ) {
       throw invalid(where.recipeFile, field, `/recipe/${path} is declared twice, or as a file and a folder`);
     }
-    const content = await readDeclared(from, where, field);
+    const content = await readDeclared(from, { recipes, recipeFile: where.recipeFile }, field);
     const script = content[0] === 0x23 && content[1] === 0x21; // #!
     files.push({ path, mode: script ? 0o755 : 0o644, content });
   }
@@ -73,7 +85,8 @@ async function readDeclared(
     if (systemErrorCode(error) === 'ENOENT') throw invalid(where.recipeFile, field, `${path} does not exist`);
     if (systemErrorCode(error) === 'EISDIR')
       throw invalid(where.recipeFile, field, `${path} is a folder; name its files`);
-    throw error;
+    if (systemErrorCode(error) === undefined || error instanceof VmbuildError) throw error;
+    throw invalid(where.recipeFile, field, `${path} cannot be read: ${errorMessage(error)}`);
   }
 }
 
