@@ -1,10 +1,10 @@
 import { fetchBytes } from '../io/http.ts';
 import { temporaryFolder, writeFileAtomic } from '../io/files.ts';
-import { findDebianMirrors } from '../fetchers/aptMirrors.ts';
+import { aptProxy, findDebianMirrors } from '../fetchers/aptMirrors.ts';
 import { diffLocks, type LockDifference } from '../images/diffLocks.ts';
 import { resolveImage } from '../images/lock.ts';
 import { formatImageLock, type ImageLock, readImageDescription, readImageLock, sealLock } from '../images/lockFile.ts';
-import { VmbuildError } from '../model/errors.ts';
+import { errorMessage, VmbuildError } from '../model/errors.ts';
 import { scratchPrefix } from '../store/openStore.ts';
 import { assembleIntoStore } from './assembleLockedImage.ts';
 import { descriptionPath, lockPath } from './images.ts';
@@ -26,11 +26,11 @@ export interface Relock {
 export async function relockImage(name: string, folder: string, options: ProvisionOptions): Promise<Relock> {
   const { store, signal, emit } = options;
   const description = await readImageDescription(descriptionPath(folder));
-  const { mirrors } = await findDebianMirrors({ settings: options.fetch, signal });
+  const mirrors = await usableMirrors(name, options);
   await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
   const contents = await resolveImage(description, {
     mirrors,
-    download: (url, limit) => fetchBytes(url, { limit, signal }),
+    download: async (url, limit) => fetchBytes(url, { limit, signal, proxy: await aptProxy(url, options.fetch) }),
     scratch: scratch.path,
     signal,
     onRetry: (message) => emit({ type: 'transfer-retried', name, message }),
@@ -50,5 +50,21 @@ export async function relockImage(name: string, folder: string, options: Provisi
 
 /** Writes a new lock in place of the old one. */
 export async function writeLock({ file, lock }: Relock): Promise<void> {
-  await writeFileAtomic(file, formatImageLock(lock));
+  try {
+    await writeFileAtomic(file, formatImageLock(lock));
+  } catch (error) {
+    throw new VmbuildError('USAGE', `${file} cannot be written: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+async function usableMirrors(name: string, { fetch, signal }: ProvisionOptions): Promise<readonly string[]> {
+  if (fetch.offline) {
+    throw new VmbuildError('SOURCE_UNAVAILABLE', `${name} cannot be locked offline: that asks a mirror of Debian`);
+  }
+  const { mirrors, unusable } = await findDebianMirrors({ settings: fetch, signal });
+  if (mirrors.length > 0) return mirrors;
+  const list = unusable.map(({ where, reason }) => `\n  ${where}: ${reason}`).join('');
+  throw new VmbuildError('SOURCE_UNAVAILABLE', `${name} cannot be locked: no mirror of Debian can be used${list}`, {
+    hints: ['Name one that this machine can reach in the configuration: debianMirrors.'],
+  });
 }

@@ -61,7 +61,7 @@ export async function resolveImage(
     failures.length === 0
       ? 'no mirror of the Debian archive is known'
       : `no mirror gave the package index of ${description.suite}: ${failures.map(errorMessage).join('; ')}`,
-    { cause: failures[0], hints: ['Set debianMirror in the configuration to an archive that this machine can reach.'] },
+    { cause: failures[0], hints: ['Name an archive that this machine can reach in the configuration: debianMirrors.'] },
   );
 }
 
