@@ -116,8 +116,8 @@ async function locate(
       return location === source.locations.at(-1) ? [...own, ...locateInMirrors(source, context)] : own;
     }
     case 'debian':
-      // Which mirrors there are is only known by asking them.
-      if (context.settings.offline) return [{ where: `debian:${location.path}`, reason: offline('').reason }];
+      // Which mirrors of the archive there are is only known by asking them.
+      if (context.settings.offline) return [...locateInMirrors(source, context), offline(`debian:${location.path}`)];
       return locateDebian(source, location, context);
     case 'gomod':
       return locateGoModules(source, location, context);
@@ -126,7 +126,7 @@ async function locate(
   }
 }
 
-function offline(where: string): Failure {
+function offline(where: string): Failure & Unusable {
   return { where, reason: 'not tried: offline', type: 'other' };
 }
 

@@ -83,8 +83,8 @@ export async function getZip(
 /**
  * Runs `use` with one proxy after the other until it succeeds; those that failed lately come last.
  *
- * @throws VmbuildError SOURCE_MISMATCH or SOURCE_UNAVAILABLE that lists every proxy; the signal's reason; RECIPE_INVALID
- * and errors of the local disk at once.
+ * @throws VmbuildError SOURCE_MISMATCH or SOURCE_UNAVAILABLE that lists every proxy; the signal's reason; a full or
+ * read-only disk at once.
  */
 export async function tryProxies<T>(
   proxies: GoProxies,

@@ -3,9 +3,9 @@ import { basename, join } from 'node:path';
 import { exists } from '../io/files.ts';
 import { listTree } from '../io/tree.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
-import { VmbuildError } from '../model/errors.ts';
+import { errorMessage, VmbuildError } from '../model/errors.ts';
 import type { LocalLocation, Source } from '../model/source.ts';
-import type { Candidate, FetchContext, Locate } from './fetcher.ts';
+import type { Candidate, FetchContext, Locate, Unusable } from './fetcher.ts';
 
 /** A file or folder on this machine; the path is absolute by now. */
 export const locateLocal: Locate<LocalLocation> = async (source, location, context) => [
@@ -13,17 +13,21 @@ export const locateLocal: Locate<LocalLocation> = async (source, location, conte
 ];
 
 /** What the `--source-dir` folders have: by digest, or under the source's own name. */
-export async function locateInFolders(source: Source, context: FetchContext): Promise<Candidate[]> {
+export async function locateInFolders(source: Source, context: FetchContext): Promise<(Candidate | Unusable)[]> {
   // A name that is a path could lead anywhere; such a source is only looked for by its digest.
   const names = basename(source.name) === source.name ? [source.digest, source.name] : [source.digest];
-  const candidates: Candidate[] = [];
+  const places: (Candidate | Unusable)[] = [];
   for (const folder of context.settings.sourceDirs) {
     for (const name of names) {
       const path = join(folder, name);
-      if (await exists(path)) candidates.push(copyCandidate(source, path, context));
+      try {
+        if (await exists(path)) places.push(copyCandidate(source, path, context));
+      } catch (error) {
+        places.push({ where: path, reason: errorMessage(error) });
+      }
     }
   }
-  return candidates;
+  return places;
 }
 
 /** A candidate that copies a file or folder of this machine. */

@@ -48,6 +48,16 @@ describe('order', () => {
     expect(await s.left()).toEqual(['content']);
   });
 
+  test('a source folder that cannot be read is told, and does not stop the fetch', async () => {
+    await using s = await scratch();
+    await using server = await files({ '/x': 'content' });
+    const tooLong = join(s.folder, 'x'.repeat(300));
+    const settings = { ...s.context.settings, sourceDirs: [tooLong] };
+    await fetchSource(fileSource('content', [https(`${server.url}/x`)]), { ...s.context, settings });
+    const error = await rejection(fetchSource(fileSource('content', []), { ...s.context, settings }));
+    expect(error).toMatchObject({ code: 'SOURCE_UNAVAILABLE', message: expect.stringContaining(tooLong) as unknown });
+  });
+
   test('a name that is a path is not looked for in source folders', async () => {
     await using s = await scratch();
     await writeFile(join(s.folder, 'secret'), 'content');

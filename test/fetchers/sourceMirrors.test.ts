@@ -32,6 +32,16 @@ describe('source mirrors', () => {
     expect(snapshot.requests).toEqual([]);
   });
 
+  test('a folder is asked offline, too, whatever kind of location the source has', async () => {
+    for (const location of [https('http://127.0.0.1:1/x'), { type: 'debian', path: 'pool/main/x/x_1.deb' } as const]) {
+      await using s = await scratch();
+      await writeFile(join(s.folder, DIGEST), 'content');
+      const settings = { ...s.context.settings, sourceMirrors: [s.folder], offline: true };
+      const path = await fetchSource(fileSource('content', [location]), { ...s.context, settings });
+      expect(await readFile(path, 'utf8')).toBe('content');
+    }
+  });
+
   test('what lies there under a wrong digest is refused', async () => {
     await using mirror = await files({ [`/${DIGEST}`]: 'poison!' });
     await using s = await scratch({ sourceMirrors: [mirror.url] });
