@@ -14,7 +14,7 @@ import {
 import { dockerArchive, inPieces } from '../io/dockerArchive.ts';
 import { listTree, packTree } from '../io/tree.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
-import { explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { AssembledImage } from './assemble.ts';
 
 /** How an export is told to stop, and how the image is called in it. */
@@ -52,14 +52,17 @@ export async function exportOciLayout(
     await writeFile(join(outDir, 'index.json'), ociIndex(manifest, name));
     return manifest.digest;
   } catch (error) {
-    throw explainSystemError(error, `writing ${outDir}`);
+    // It was empty, and a part of a layout would stand in the way of the next export.
+    for (const made of ['blobs', 'oci-layout', 'index.json'])
+      await rm(join(outDir, made), { recursive: true, force: true });
+    throw explainWriting(error, outDir);
   }
 }
 
 /**
  * Writes the archive that `docker load` reads. It appears under its name only when it is whole.
  *
- * @throws VmbuildError DISK_FULL and the like; the signal's reason when aborted.
+ * @throws VmbuildError DISK_FULL, or USAGE if it cannot be written there; the signal's reason when aborted.
  */
 export async function exportDockerArchive(
   image: Pick<AssembledImage, 'rootfs' | 'config'>,
@@ -76,8 +79,19 @@ export async function exportDockerArchive(
   } catch (error) {
     await rm(temporary, { force: true });
     signal?.throwIfAborted();
-    throw explainSystemError(error, `writing ${outFile}`);
+    throw explainWriting(error, outFile);
   }
+}
+
+/** Where an export goes was named by a person; it is no place of the store. */
+function explainWriting(error: unknown, destination: string): unknown {
+  const code = systemErrorCode(error);
+  if (error instanceof VmbuildError || code === undefined) return error;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return new VmbuildError(full ? 'DISK_FULL' : 'USAGE', `${destination} cannot be written: ${errorMessage(error)}`, {
+    cause: error,
+    hints: ['Choose another place.'],
+  });
 }
 
 async function writeLayer(

@@ -96,12 +96,14 @@ describe('exportOciLayout', () => {
     expect(await rejection(exportOciLayout(image, out))).toContain(
       `STORE_DAMAGED the root file system at ${image.rootfs} is not the image's`,
     );
-    expect(readdirSync(out)).not.toContain('index.json');
+    expect(readdirSync(out)).toEqual([]);
   });
 
   it('stops when told to', async () => {
     const signal = AbortSignal.abort(new Error('enough'));
-    await expect(exportOciLayout(await makeImage(), join(folder(), 'x'), { signal })).rejects.toThrow('enough');
+    const out = folder();
+    await expect(exportOciLayout(await makeImage(), out, { signal })).rejects.toThrow('enough');
+    expect(readdirSync(out)).toEqual([]);
   });
 });
 
