@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { fetchAnew } from '../fetchers/fetchSource.ts';
 import { temporaryFolder, writeFileAtomic } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
@@ -14,6 +14,8 @@ export interface SourceUpdate {
   readonly name: string;
   readonly from: Digest;
   readonly to: Digest;
+  /** Bytes, where the recipe states them. */
+  readonly size: { readonly from: number; readonly to: number } | undefined;
 }
 
 /** Fetches every source of a step from its locations, whatever its digest, and says what each of them gave. */
@@ -23,7 +25,7 @@ export async function resolveSources(step: Step, options: ProvisionOptions): Pro
   for (const [mount, source] of Object.entries(step.sources)) {
     const settings = needsGoProxy(source) ? await withGoProxy(options.fetch, provisioner.package) : options.fetch;
     await using scratch = await temporaryFolder(options.store.layout.temporary, scratchPrefix());
-    const { digest } = await transfer(options, 'source', source.name, source.digest, (onProgress) =>
+    const { digest, path } = await transfer(options, 'source', source.name, source.digest, (onProgress) =>
       fetchAnew(source, {
         settings,
         scratch: scratch.path,
@@ -32,29 +34,37 @@ export async function resolveSources(step: Step, options: ProvisionOptions): Pro
         onRetry: (message) => options.emit({ type: 'transfer-retried', name: source.name, message }),
       }),
     );
-    updates.push({ mount, name: source.name, from: source.digest, to: digest });
+    const size = source.size === undefined ? undefined : { from: source.size, to: (await stat(path)).size };
+    updates.push({ mount, name: source.name, from: source.digest, to: digest, size });
   }
   return updates;
 }
 
 /**
- * Puts changed digests into the recipe. A digest is its own mark: the old one must stand there exactly once.
+ * Puts changed digests and sizes into the recipe. A value is its own mark: the old one must stand there exactly once.
  *
  * @throws VmbuildError RECIPE_INVALID if it does not; nothing has been written then.
  */
 export async function writeSourceDigests(recipeFile: string, updates: readonly SourceUpdate[]): Promise<void> {
   let text = await readFile(recipeFile, 'utf8');
-  for (const { mount, from, to } of updates) {
+  for (const { mount, from, to, size } of updates) {
     if (from === to) continue;
-    const parts = text.split(from);
-    if (parts.length !== 2) {
-      throw new VmbuildError(
-        'RECIPE_INVALID',
-        `${recipeFile}: sources.${mount}: the digest ${from} stands there ${parts.length - 1} times, not once`,
-        { hints: [`Put the new one in by hand: ${to}`] },
-      );
-    }
-    text = parts.join(to);
+    const replace = (what: string, pattern: RegExp, old: string, next: string): void => {
+      const count = text.match(pattern)?.length ?? 0;
+      if (count !== 1) {
+        throw new VmbuildError(
+          'RECIPE_INVALID',
+          `${recipeFile}: sources.${mount}: the ${what} ${old} stands there ${count} times, not once`,
+          { hints: [`Put the new one in by hand: ${next}`] },
+        );
+      }
+      text = text.replace(pattern, next);
+    };
+    replace('digest', new RegExp(from, 'g'), from, to);
+    if (size === undefined || size.from === size.to) continue;
+    // TypeScript allows 1_000 for 1000.
+    const digits = [...String(size.from)].join('_?');
+    replace('size', new RegExp(`\\b${digits}\\b`, 'g'), String(size.from), String(size.to));
   }
   await writeFileAtomic(recipeFile, text);
 }
