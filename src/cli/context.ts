@@ -1,7 +1,7 @@
 import { createEvaluator, type Evaluator, type Step } from '../build/evaluate.ts';
 import { createImageCatalog } from '../build/images.ts';
 import { openProject, type Project } from '../build/project.ts';
-import { openStore, type Store } from '../store/openStore.ts';
+import { openStore, openStoreForReading, type Store } from '../store/openStore.ts';
 import { type GlobalOptions, projectRoots, storeFolder } from './settings.ts';
 
 /** What most commands work on. */
@@ -11,11 +11,15 @@ export interface Context {
   readonly store: Store;
 }
 
-/** Opens the project and the store that the options name. */
-export async function openContext(options: GlobalOptions): Promise<Context> {
+/** Opens the project and the store that the options name; `read` for commands that only look. */
+export async function openContext(options: GlobalOptions, access: 'read' | 'write'): Promise<Context> {
   const project = openProject(projectRoots(options));
   const evaluator = createEvaluator(project, createImageCatalog(project.roots));
-  return { project, evaluator, store: await openStore(await storeFolder(options)) };
+  return {
+    project,
+    evaluator,
+    store: await (access === 'read' ? openStoreForReading : openStore)(await storeFolder(options)),
+  };
 }
 
 /** Evaluates targets one after another (a cycle across two of them is then found as one). */

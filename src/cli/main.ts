@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
-import { explainSystemError, VmbuildError } from '../model/errors.ts';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { explainSystemError } from '../model/errors.ts';
 import { exitCodeOf } from './exitCodes.ts';
 import { renderError } from './render/error.ts';
 
@@ -124,7 +124,8 @@ function collect(value: string, previous: readonly string[]): readonly string[] 
 
 function positiveInteger(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text)) {
-    throw new VmbuildError('USAGE', `must be a whole number from 1 to 9999, not ${JSON.stringify(text)}`);
+    // Commander says which option it was.
+    throw new InvalidArgumentError('It must be a whole number from 1 to 9999.');
   }
   return Number(text);
 }

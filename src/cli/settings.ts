@@ -1,6 +1,7 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { ProjectRoot } from '../build/project.ts';
@@ -36,7 +37,10 @@ const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where the user's configuration is read from: `$XDG_CONFIG_HOME/vmbuild/config.json`. */
 function configPath(): string {
-  return join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'vmbuild', 'config.json');
+  const folder = process.env['XDG_CONFIG_HOME'];
+  // The specification has empty and relative ones ignored: what a working directory holds is not the user's word.
+  const base = folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), '.config');
+  return join(base, 'vmbuild', 'config.json');
 }
 
 /** The store's folder: --store, VMBUILD_STORE, the configuration, or `cache/` of the checkout. */
@@ -48,19 +52,31 @@ export async function storeFolder(options: GlobalOptions): Promise<string> {
 /** The program's own recipes, and those given with --recipes. */
 export function projectRoots(options: GlobalOptions): readonly ProjectRoot[] {
   const root = (recipes: string): ProjectRoot => ({ recipes, images: join(recipes, '..', 'docker') });
-  return [...options.recipes.map((folder) => root(resolve(folder))), root(join(PACKAGE_ROOT, 'recipes'))];
+  return [...options.recipes.map((folder) => root(namedFolder('--recipes', folder))), root(join(PACKAGE_ROOT, 'recipes'))];
 }
 
 /** Where sources are looked for, from options, environment and configuration. */
 export async function fetchSettings(options: FetchOptions): Promise<FetchSettings> {
   const config = await readConfig();
   return {
-    sourceDirs: [...(options.sourceDir ?? []), ...(config.sourceDirs ?? [])].map((folder) => resolve(folder)),
+    sourceDirs: [
+      ...(options.sourceDir ?? []).map((folder) => namedFolder('--source-dir', folder)),
+      ...(config.sourceDirs ?? []).map((folder) => resolve(folder)),
+    ],
     sourceMirrors: config.sourceMirrors ?? [],
     debianMirrors: config.debianMirrors ?? [],
     goProxy: config.goProxy,
     offline: options.offline ?? false,
   };
+}
+
+/** A folder of the command line; a misspelt one must not pass for an empty one. */
+function namedFolder(option: string, folder: string): string {
+  const path = resolve(folder);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new VmbuildError('USAGE', `${option}: ${path} is not a folder`);
+  }
+  return path;
 }
 
 async function readConfig(): Promise<UserConfig> {

@@ -15,7 +15,7 @@ export async function inspectTree(folder: string): Promise<ArtifactFacts> {
     import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js',
     import.meta.url,
   );
-  const worker = new Worker(url, { workerData: folder });
+  const worker = new Worker(url, { workerData: folder, execArgv: [] });
   try {
     const reply = await new Promise<InspectReply>((resolve, reject) => {
       worker.on('message', resolve);

@@ -28,8 +28,29 @@ export async function openStore(root: string): Promise<Store> {
   return { layout };
 }
 
+/**
+ * Opens the store in `root` to look things up only: nothing is made or swept, so it may be on a read-only disk or belong to
+ * somebody else. A folder that is not there yet is an empty store.
+ *
+ * @throws VmbuildError STORE_UNUSABLE if it cannot be read, or is of a newer or unknown format.
+ */
+export async function openStoreForReading(root: string): Promise<Store> {
+  const layout = storeLayout(root);
+  try {
+    await readableFormat(layout);
+  } catch (error) {
+    throw explainOpening(error, layout);
+  }
+  return { layout };
+}
+
 /** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
 async function checkFormat(layout: StoreLayout): Promise<void> {
+  if ((await readableFormat(layout)) === undefined) await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`);
+}
+
+/** The store's format, one that this program knows; undefined where there is no store yet. */
+async function readableFormat(layout: StoreLayout): Promise<number | undefined> {
   let text = await readFormat(layout);
   if (text === undefined) {
     // Never adopt a folder that holds somebody's data under the names that a store uses.
@@ -40,14 +61,12 @@ async function checkFormat(layout: StoreLayout): Promise<void> {
       throw unusable(layout, `has ${foreign}/ but no file \`format\`; it is damaged, or no store of vmbuild`);
     }
   }
-  if (text === undefined) {
-    await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`);
-    return;
-  }
+  if (text === undefined) return undefined;
   const format = /^[1-9]\d*\n?$/.test(text) ? Number.parseInt(text, 10) : undefined;
   if (format === undefined) throw unusable(layout, `says format ${JSON.stringify(text.slice(0, 20))}`);
   if (format > STORE_FORMAT)
     throw unusable(layout, `has format ${format}, newer than this vmbuild (${STORE_FORMAT}) knows`);
+  return format;
 }
 
 async function readFormat(layout: StoreLayout): Promise<string | undefined> {

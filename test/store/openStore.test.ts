@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../src/io/files.ts';
-import { openStore, scratchPrefix } from '../../src/store/openStore.ts';
+import { openStore, openStoreForReading, scratchPrefix } from '../../src/store/openStore.ts';
 import { temporary } from '../support/temporary.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -143,5 +143,27 @@ describe('scratch folders', () => {
     await dead.kill();
     await Promise.all(Array.from({ length: 8 }, () => openStore(root)));
     expect(await readdir(join(root, 'tmp'))).toEqual([]);
+  });
+});
+
+describe('a store that is only looked into', () => {
+  it('is not made where there is none', async () => {
+    const root = join(await temporary(), 'store');
+    await openStoreForReading(root);
+    await expect(readdir(root)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('is left as it is, rubbish in tmp/ and all', async () => {
+    const root = await temporary();
+    await openStore(root);
+    await mkdir(join(root, 'tmp', '00000000.1.1.rubbish'));
+    await openStoreForReading(root);
+    expect(await readdir(join(root, 'tmp'))).toHaveLength(1);
+  });
+
+  it('is refused if it is of a newer format, like any other', async () => {
+    const root = await temporary();
+    await writeFile(join(root, 'format'), '999\n');
+    await expect(openStoreForReading(root)).rejects.toMatchObject({ code: 'STORE_UNUSABLE' });
   });
 });

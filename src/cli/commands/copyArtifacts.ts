@@ -2,7 +2,7 @@ import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { RealisedStep } from '../../build/realised.ts';
 import { writeFileAtomic } from '../../io/files.ts';
-import { errorMessage, explainSystemError, VmbuildError } from '../../model/errors.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../../model/errors.ts';
 import { filesOf } from '../../model/realisation.ts';
 
 const SUMS = 'SHA256SUMS';
@@ -33,11 +33,10 @@ export async function copyArtifacts(results: readonly RealisedStep[], folder: st
     }
     await writeFileAtomic(join(destination, SUMS), lines.sort().join(''));
   } catch (error) {
-    const explained = explainSystemError(error, `copying to ${destination}`);
-    if (explained instanceof VmbuildError) throw explained;
-    throw new VmbuildError('USAGE', `cannot copy to ${destination}: ${errorMessage(error)}`, {
+    const full = ['ENOSPC', 'EDQUOT'].includes(systemErrorCode(error) ?? '');
+    throw new VmbuildError(full ? 'DISK_FULL' : 'USAGE', `cannot copy to ${destination}: ${errorMessage(error)}`, {
       cause: error,
-      hints: ['Choose another folder with -o, or remove what is in the way.'],
+      hints: ['Choose another folder with -o, or remove what is in the way. The artifacts are in the store.'],
     });
   }
   return destination;

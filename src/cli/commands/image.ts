@@ -7,7 +7,7 @@ import { exportDockerArchive, exportOciLayout } from '../../images/export.ts';
 import { type Digest, shortDigest, toDigest } from '../../model/digest.ts';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import { findImage } from '../../store/images.ts';
-import { openStore } from '../../store/openStore.ts';
+import { openStore, openStoreForReading } from '../../store/openStore.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
 import { formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -39,7 +39,7 @@ export async function imageFolder(roots: readonly ProjectRoot[], name: string): 
 /** `vmbuild image ls`. */
 export async function imageLs(options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
   const roots = projectRoots(options);
-  const store = await openStore(await storeFolder(options));
+  const store = await openStoreForReading(await storeFolder(options));
   const catalog = createImageCatalog(roots);
   const rows: { name: string; digest: string | undefined; state: string }[] = [];
   for (const name of await imageNames(roots)) {

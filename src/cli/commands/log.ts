@@ -2,12 +2,12 @@ import { type Digest, isDigest } from '../../model/digest.ts';
 import { explainSystemError, systemErrorCode, VmbuildError } from '../../model/errors.ts';
 import { readLog } from '../../store/logs.ts';
 import { readTargetRecord } from '../../store/realisations.ts';
-import { openStore, type Store } from '../../store/openStore.ts';
+import { openStoreForReading, type Store } from '../../store/openStore.ts';
 import { type GlobalOptions, storeFolder } from '../settings.ts';
 
 /** `vmbuild log`: the log of a target's last run, whether it failed or not, or of a build key. */
 export async function logCommand(target: string, options: GlobalOptions): Promise<void> {
-  const store = await openStore(await storeFolder(options));
+  const store = await openStoreForReading(await storeFolder(options));
   const buildKey = isDigest(target) ? target : (await readTargetRecord(store, target))?.last.buildKey;
   if (buildKey === undefined || !(await print(store, buildKey))) {
     throw new VmbuildError('RECIPE_NOT_FOUND', `${target} has no log in ${store.layout.root}: it was never run there`, {

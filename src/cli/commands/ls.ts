@@ -7,7 +7,7 @@ import type { GlobalOptions } from '../settings.ts';
 
 /** `vmbuild ls`: every target, and whether the store has it. A recipe that is wrong is listed with what is wrong. */
 export async function lsCommand(options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
-  const { project, evaluator, store } = await openContext(options);
+  const { project, evaluator, store } = await openContext(options, 'read');
   const rows: { target: string; state: string; size: number | undefined; description: string }[] = [];
   for (const target of await project.targets()) {
     try {

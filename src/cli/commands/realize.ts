@@ -35,7 +35,7 @@ export async function realizeCommand(
   options: RealizeOptions,
   version: string,
 ): Promise<void> {
-  const { evaluator, store } = await openContext(options);
+  const { evaluator, store } = await openContext(options, options.dryRun === true ? 'read' : 'write');
   const steps = await evaluateAll(evaluator, targets);
   if (options.dryRun === true) return dryRun(steps, store, options.json === true);
 

@@ -6,7 +6,7 @@ import type { GlobalOptions } from '../settings.ts';
 
 /** `vmbuild show`: what a target is, what it is made of, and what the store knows of it. */
 export async function showCommand(target: string, options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
-  const { evaluator, store } = await openContext(options);
+  const { evaluator, store } = await openContext(options, 'read');
   const step = await evaluator.evaluate(target);
   const plan = await planSteps([step], store);
   const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
