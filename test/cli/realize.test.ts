@@ -72,7 +72,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild realize'), () => 
     expect(execFileSync('find', [cli.store, '-printf', '%p %i %s\\n']).toString()).toBe(before);
     const empty = await cliFor(project, join(await temporary(), 'store'));
     expect((await empty.runWithoutNetwork('realize', 'app', '--dry-run')).stdout).toMatch(/^image base +assemble/m);
-    expect(await readdir(join(empty.store, 'tmp'))).toEqual([]);
+    expect(existsSync(join(empty.store, 'tmp'))).toBe(false);
   });
 
   it('copies to a folder with sums that sha256sum accepts, also for unusual names', async () => {
