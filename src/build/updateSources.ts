@@ -63,7 +63,7 @@ export async function writeSourceDigests(recipeFile: string, updates: readonly S
     replace('digest', new RegExp(from, 'g'), from, to);
     if (size === undefined || size.from === size.to) continue;
     // TypeScript allows 1_000 for 1000.
-    const digits = [...String(size.from)].join('_?');
+    const digits = String(size.from).split('').join('_?');
     replace('size', new RegExp(`\\b${digits}\\b`, 'g'), String(size.from), String(size.to));
   }
   await writeFileAtomic(recipeFile, text);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { explainSystemError } from '../model/errors.ts';
+import { Command, CommanderError, Option } from 'commander';
+import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { exitCodeOf } from './exitCodes.ts';
 import { renderError } from './render/error.ts';
 
@@ -31,8 +31,8 @@ function program(): Command {
       .addOption(
         new Option('--executor <name>', 'what runs the steps').choices(['auto', 'namespace', 'docker']).default('auto'),
       )
-      .option('--jobs <n>', 'steps at once', positiveInteger)
-      .option('--cores <n>', 'parallel jobs inside a step (VMBUILD_JOBS)', positiveInteger)
+      .option('--jobs <n>', 'steps at once', positiveInteger('--jobs'))
+      .option('--cores <n>', 'parallel jobs inside a step (VMBUILD_JOBS)', positiveInteger('--cores'))
       .option('--rebuild', 'execute the named targets although they are realised, and compare')
       .option('--rebuild-all', 'the same for everything that they need')
       .option('--keep-failed', 'keep the files of a step that fails')
@@ -122,12 +122,13 @@ function collect(value: string, previous: readonly string[]): readonly string[] 
   return [...previous, value];
 }
 
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) {
-    // Commander says which option it was.
-    throw new InvalidArgumentError('It must be a whole number from 1 to 9999.');
-  }
-  return Number(text);
+function positiveInteger(option: string): (text: string) => number {
+  return (text) => {
+    if (!/^[1-9]\d{0,3}$/.test(text)) {
+      throw new VmbuildError('USAGE', `${option} must be a whole number from 1 to 9999, not ${JSON.stringify(text)}`);
+    }
+    return Number(text);
+  };
 }
 
 for (const stream of [process.stdout, process.stderr]) {

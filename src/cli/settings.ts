@@ -52,7 +52,10 @@ export async function storeFolder(options: GlobalOptions): Promise<string> {
 /** The program's own recipes, and those given with --recipes. */
 export function projectRoots(options: GlobalOptions): readonly ProjectRoot[] {
   const root = (recipes: string): ProjectRoot => ({ recipes, images: join(recipes, '..', 'docker') });
-  return [...options.recipes.map((folder) => root(namedFolder('--recipes', folder))), root(join(PACKAGE_ROOT, 'recipes'))];
+  return [
+    ...options.recipes.map((folder) => root(namedFolder('--recipes', folder))),
+    root(join(PACKAGE_ROOT, 'recipes')),
+  ];
 }
 
 /** Where sources are looked for, from options, environment and configuration. */
@@ -73,9 +76,13 @@ export async function fetchSettings(options: FetchOptions): Promise<FetchSetting
 /** A folder of the command line; a misspelt one must not pass for an empty one. */
 function namedFolder(option: string, folder: string): string {
   const path = resolve(folder);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new VmbuildError('USAGE', `${option}: ${path} is not a folder`);
+  let found: boolean;
+  try {
+    found = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch (error) {
+    throw new VmbuildError('USAGE', `${option}: ${errorMessage(error)}`, { cause: error });
   }
+  if (!found) throw new VmbuildError('USAGE', `${option}: ${path} is not a folder`);
   return path;
 }
 
