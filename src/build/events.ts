@@ -22,6 +22,8 @@ export type BuildEvent =
       readonly durationMs: number;
     }
   | { readonly type: 'step-failed'; readonly target: string; readonly code: ErrorCode; readonly message: string }
+  /** Another vmbuild is at it. */
+  | { readonly type: 'transfer-waiting'; readonly what: TransferKind; readonly name: string }
   /** `digest` tells transfers apart; it is empty for an image that is being locked. */
   | { readonly type: 'transfer-started'; readonly what: TransferKind; readonly name: string; readonly digest: string }
   | {

@@ -78,7 +78,10 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
       once(images, image.digest, async () => {
         const present = await findImage(store, image.digest);
         if (present !== undefined) return present;
-        await using _lock = await acquireLock(store.layout.lock('image', image.digest), { signal });
+        await using _lock = await acquireLock(store.layout.lock('image', image.digest), {
+          signal,
+          onWait: () => options.emit({ type: 'transfer-waiting', what: 'image', name: image.name }),
+        });
         const meanwhile = await findImage(store, image.digest);
         if (meanwhile !== undefined) return meanwhile;
         return await transfer(options, 'image', image.name, image.digest, (progress) =>
@@ -99,7 +102,10 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
 
 async function download(source: Source, options: ProvisionOptions, quiet: boolean): Promise<string> {
   const { store, signal, emit } = options;
-  await using _lock = await acquireLock(store.layout.lock('source', source.digest), { signal });
+  await using _lock = await acquireLock(store.layout.lock('source', source.digest), {
+    signal,
+    ...(quiet ? {} : { onWait: () => emit({ type: 'transfer-waiting', what: 'source', name: source.name }) }),
+  });
   const meanwhile = await findSource(store, source);
   if (meanwhile !== undefined) return meanwhile;
   const get = async (progress: (done: number, total: number | undefined) => void): Promise<string> => {

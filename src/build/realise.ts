@@ -25,6 +25,9 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
   const plan = await planSteps(targets, store);
   emit({ type: 'planned', steps: plan.map(({ step, decision }) => ({ target: step.target, decision })) });
 
+  // Now, and not when the first step has its inputs: nobody wants to hear after an hour of downloads that nothing can run.
+  if (options.rebuild !== 'nothing' || plan.some(({ decision }) => decision === 'build')) await options.executor();
+
   await using provisioner = createProvisioner(options);
   if (options.rebuild === 'nothing') prefetch(plan, provisioner);
   const durations = new Map(plan.map(({ step, lastBuilt }) => [step.hash, lastBuilt?.durationMs]));
@@ -116,10 +119,10 @@ async function inputOf(step: Step, input: Promise<RealisedStep>): Promise<Realis
   }
 }
 
-/** Every failure says which step it was, those of the store and of sources as well. */
+/** Every failure says which step it was, those of the store, of sources and of images as well. */
 function ofStep(target: string, thrown: unknown): VmbuildError {
   const error = explainSystemError(thrown, `building ${target}`);
-  if (error instanceof VmbuildError && error.step !== undefined) return error;
+  if (error instanceof VmbuildError && error.step === target) return error;
   const { code, hints, log, excerpt } =
     error instanceof VmbuildError
       ? error

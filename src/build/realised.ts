@@ -10,7 +10,7 @@ import type { Emit, How } from './events.ts';
 export interface RealiseOptions {
   readonly store: Store;
   readonly fetch: FetchSettings;
-  /** Asked for once, and only if something must be executed. */
+  /** Asked for first, and only if something must be executed; always gives the same one. */
   readonly executor: () => Promise<Executor>;
   /** Steps at once. */
   readonly jobs: number;

@@ -16,6 +16,7 @@ export function renderError(error: unknown, { color, debug }: ErrorStyle): strin
   if (error instanceof VmbuildError) {
     for (const line of error.excerpt) lines.push(paint('dim', `  │ ${line}`));
     lines.push(`${paint('red', 'error')} ${paint('bold', error.code)}: ${error.message}`);
+    if (error.step !== undefined && !error.message.includes(error.step)) lines.push(`  step: ${error.step}`);
     if (error.log !== undefined) lines.push(`  log:  ${error.log}`);
     for (const hint of error.hints) lines.push(`  next: ${hint}`);
   } else {

@@ -23,6 +23,10 @@ export function sentence(event: BuildEvent): string | undefined {
     }
     case 'step-failed':
       return `${event.target} FAILED: ${event.message.split('\n')[0]}`;
+    case 'transfer-waiting': {
+      const doing = event.what === 'image' ? 'assembling' : 'fetching';
+      return `${event.name} waits: another vmbuild is ${doing} it`;
+    }
     case 'transfer-started':
       return event.what === 'image' ? `image ${event.name} is assembled` : `fetching ${event.name}`;
     case 'transfer-retried':

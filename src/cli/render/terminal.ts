@@ -107,6 +107,7 @@ function track(
       break;
     case 'executor-chosen':
     case 'step-waiting':
+    case 'transfer-waiting':
     case 'transfer-retried':
       break;
   }
