@@ -51,6 +51,7 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
   const entries: PackageEntry[] = [];
   /** Files so far, by path, for hard links; a file in a dropped directory is kept while a link may need it. */
   const files = new Map<string, { readonly blob: string; readonly executable: boolean }>();
+  let blobs = 0;
   for await (const entry of tarEntries(archive.data)) {
     const { header } = entry;
     const path = imagePath(header.name);
@@ -63,8 +64,9 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
       case 'file':
       case 'contiguous-file': {
         const executable = ((header.mode ?? 0) & 0o111) !== 0;
-        const blob = `${blobPrefix}${files.size}`;
         refuseRoot(path, header.name);
+        const blob = `${blobPrefix}${blobs}`;
+        blobs += 1;
         await writeBlob(blob, entry, executable);
         files.set(path, { blob, executable });
         if (!isDropped(path)) entries.push({ type: 'file', path, executable, blob });

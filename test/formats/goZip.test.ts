@@ -36,7 +36,9 @@ function rename(zip: Buffer, from: string, to: string): Buffer {
 
 describe('writer', () => {
   test('the bytes are the recorded ones', () => {
-    expect(sha256(write({ 'a/b': 'hello', ä: '', a: 'x' }))).toMatchInlineSnapshot(`"4b5f31132c69b792432577f6580b9797ff94c158e07bfa312ceee2843324db66"`);
+    expect(sha256(write({ 'a/b': 'hello', ä: '', a: 'x' }))).toMatchInlineSnapshot(
+      `"4b5f31132c69b792432577f6580b9797ff94c158e07bfa312ceee2843324db66"`,
+    );
   });
 
   test.skipIf(spawnSync('unzip', ['-v']).status !== 0)('unzip reads and tests it', () => {

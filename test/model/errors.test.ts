@@ -4,9 +4,11 @@ import { exitCodeOf } from '../../src/cli/exitCodes.ts';
 import { ERROR_CODES, type ErrorCode, explainSystemError, VmbuildError } from '../../src/model/errors.ts';
 
 const documented = new Map(
-  [...readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \|$/gm)].map(
-    ([, code, exit, meaning, remedy]) => [code, { exit: Number(exit), meaning, remedy }],
-  ),
+  [
+    ...readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8').matchAll(
+      /^\| `([A-Z_]+)` \| (\d+) \| ([^|]+) \| ([^|]+) \|$/gm,
+    ),
+  ].map(([, code, exit, meaning, remedy]) => [code, { exit: Number(exit), meaning, remedy }]),
 );
 
 describe('docs/errors.md', () => {
