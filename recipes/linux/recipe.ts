@@ -8,6 +8,7 @@ export default definePlatformRecipe((platform) => ({
       path: 'pool/main/l/linux/linux_6.12.107.orig.tar.xz',
       sha256: 'efc76d3c78a5d65f42724118c437d11db1c9f6309a5f024ee9a8b1978fdc6919',
       size: 151_398_592,
+      snapshot: '20261122T000000Z',
     }),
   },
   files: [

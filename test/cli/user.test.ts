@@ -33,7 +33,9 @@ describe.skipIf(cannotBuild !== undefined || !possible)(
       asNobody('mkdir', '-p', join(store, 'images'));
       asNobody('sh', '-c', 'echo 1 >"$0"', join(store, 'format'));
       if ('folder' in image) {
-        asNobody('cp', '-r', '--preserve=mode,links', `${image.folder}/`, join(store, 'images', image.digest));
+        const copy = join(store, 'images', image.digest);
+        execFileSync('cp', ['-r', '--preserve=mode,links', `${image.folder}/`, copy]);
+        execFileSync('chown', ['-R', '--no-dereference', `${NOBODY}:${NOBODY}`, copy]);
       }
       const realize = ['--recipes', project.root.recipes, 'realize', 'one', '--json'];
       const result = (stdout: Buffer): unknown =>

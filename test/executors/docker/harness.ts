@@ -157,7 +157,7 @@ export function objectsLabelled(label: string): { containers: string[]; volumes:
 
 /** Waits until `condition` holds; fails after ten seconds. */
 export async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !condition(); ) {
+  for (const end = Date.now() + 10_000; !condition();) {
     if (Date.now() > end) throw new Error('waited in vain');
     await new Promise((done) => setTimeout(done, 20));
   }

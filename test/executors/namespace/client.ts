@@ -37,7 +37,9 @@ export class Client implements Disposable {
     if (nobody) chownSync(this.folder, NOBODY, NOBODY);
     if (copy) {
       image = join(this.folder, 'rootfs');
-      execFileSync(AS_NOBODY[0], [...AS_NOBODY.slice(1), 'cp', '-r', '--preserve=mode,links', rootfs, image]);
+      // By root, because the store may lie in a home that nobody else can enter.
+      execFileSync('cp', ['-r', '--preserve=mode,links', rootfs, image]);
+      if (nobody) execFileSync('chown', ['-R', '--no-dereference', `${NOBODY}:${NOBODY}`, image]);
     }
     this.#image = image;
     const secret = openSync('/etc/passwd', 'r');
