@@ -5,7 +5,7 @@ import { errorMessage, VmbuildError } from '../model/errors.ts';
 import type { FlashBudget, Platform, Recipe } from '../model/recipe.ts';
 import { firstIssue, recipeSchema } from '../model/recipeSchema.ts';
 import type { Source } from '../model/source.ts';
-import type { Project, TargetLocation } from './project.ts';
+import type { Project, ProjectRoot, TargetLocation } from './project.ts';
 import { loadRecipeFiles, type RecipeFiles } from './recipeFiles.ts';
 import { resolveSource } from './resolveSource.ts';
 
@@ -36,8 +36,11 @@ export interface LockedImage {
   readonly digest: Digest;
 }
 
-/** Finds the locked image of this name; throws RECIPE_INVALID or IMAGE_NOT_LOCKED. */
-export type ImageCatalog = (name: string, usedBy: string) => Promise<LockedImage>;
+/**
+ * Finds the locked image of this name, in the root `own` first; throws RECIPE_INVALID or IMAGE_NOT_LOCKED.
+ * `usedBy` names file and field for messages.
+ */
+export type ImageCatalog = (name: string, usedBy: string, own?: ProjectRoot) => Promise<LockedImage>;
 
 /** Evaluates recipes to steps, each target once. */
 export interface Evaluator {
@@ -144,7 +147,7 @@ async function resolve(
       field: `${location.file}: sources.${mount}`,
     });
   }
-  const image = await images(recipe.image, `${location.file}: image`);
+  const image = await images(recipe.image, `${location.file}: image`, location.root);
   const files = await loadRecipeFiles(recipe.files ?? [], {
     folder: location.folder,
     recipes: location.root.recipes,

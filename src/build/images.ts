@@ -24,22 +24,26 @@ export async function findImageFolder(roots: readonly ProjectRoot[], name: strin
   return undefined;
 }
 
-/** Finds images by their locks, each read once. Nothing is assembled. */
+/**
+ * Finds images by their locks, each read once; nothing is assembled. A recipe gets the image of its own root if that
+ * has one of this name, so another root's cannot slip in under vmbuild's own recipes.
+ */
 export function createImageCatalog(roots: readonly ProjectRoot[]): ImageCatalog {
   const images = new Map<string, Promise<LockedImage>>();
-  return (name, usedBy) => {
-    let image = images.get(name);
-    if (image === undefined) images.set(name, (image = readLockedImage(roots, name, usedBy)));
+  return async (name, usedBy, own) => {
+    const order = own === undefined ? roots : [own, ...roots.filter((root) => root !== own)];
+    const folder = await findImageFolder(order, name);
+    if (folder === undefined) {
+      const where = roots.map((root) => root.images).join(', ');
+      throw new VmbuildError('RECIPE_INVALID', `${usedBy}: there is no image ${JSON.stringify(name)} in ${where}`);
+    }
+    let image = images.get(folder);
+    if (image === undefined) images.set(folder, (image = readLockedImage(name, folder)));
     return image;
   };
 }
 
-async function readLockedImage(roots: readonly ProjectRoot[], name: string, usedBy: string): Promise<LockedImage> {
-  const folder = await findImageFolder(roots, name);
-  if (folder === undefined) {
-    const where = roots.map((root) => root.images).join(', ');
-    throw new VmbuildError('RECIPE_INVALID', `${usedBy}: there is no image ${JSON.stringify(name)} in ${where}`);
-  }
+async function readLockedImage(name: string, folder: string): Promise<LockedImage> {
   const lock = await readImageLock(lockPath(folder));
   checkLockMatches(await readImageDescription(descriptionPath(folder)), lock, lockPath(folder));
   return { name, folder, digest: lock.image.digest };

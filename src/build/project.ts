@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
@@ -127,7 +127,9 @@ async function collect(
   found: Map<string, ProjectRoot>,
 ): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(noEntries)) {
-    const files = entry.isDirectory() ? await readdir(join(folder, entry.name)) : [];
+    const isFolder =
+      entry.isDirectory() || (entry.isSymbolicLink() && (await stat(join(folder, entry.name))).isDirectory());
+    const files = isFolder ? await readdir(join(folder, entry.name)) : [];
     if (!files.includes(file)) continue;
     const path = join(folder, entry.name, file);
     if (!isTargetName(entry.name)) {

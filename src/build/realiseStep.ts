@@ -6,12 +6,12 @@ import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
-import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
-import { type ArtifactFacts, artifactOf, type Realisation, realisation } from '../model/realisation.ts';
+import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { type ArtifactFacts, artifactOf, realisation } from '../model/realisation.ts';
 import { adoptTree } from '../store/artifacts.ts';
 import { storeLog } from '../store/logs.ts';
-import { scratchPrefix } from '../store/openStore.ts';
-import { findRealisation, noteRun, recordRealisation, type TargetRun } from '../store/realisations.ts';
+import { scratchPrefix, type Store } from '../store/openStore.ts';
+import { findRealisation, noteRun, readRealisation, recordRealisation, type TargetRun } from '../store/realisations.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import type { Provisioner } from './provision.ts';
@@ -51,7 +51,7 @@ export async function realiseStep(step: Step, document: BuildKeyDocument, option
     });
     const meanwhile = await findRealisation(store, job.key);
     if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
-    return await execute(job, provided, meanwhile, options);
+    return await execute(job, provided, options);
   });
 }
 
@@ -73,12 +73,7 @@ async function provide({ step, document }: Job, { provisioner, store }: StepOpti
   return { image, inputs: Object.fromEntries(contents) };
 }
 
-async function execute(
-  job: Job,
-  provided: Provided,
-  before: Realisation | undefined,
-  options: StepOptions,
-): Promise<RealisedStep> {
+async function execute(job: Job, provided: Provided, options: StepOptions): Promise<RealisedStep> {
   const { step, key } = job;
   const { store, emit } = options;
   const executor = await options.executor();
@@ -118,7 +113,7 @@ async function execute(
     if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
     return { artifact: await adoptOutput(step, join(sandbox, 'out'), options) };
   });
-  return await record(job, artifact, before, { startedOn, executorName: executor.name }, options);
+  return await record(job, artifact, { startedOn, executorName: executor.name }, options);
 }
 
 /** Explains what went wrong in terms of the step, notes it as the step's last run, and keeps the scratch folder if wanted. */
@@ -131,20 +126,27 @@ async function attempt<T>(job: Job, options: StepOptions, scratch: string, work:
     const kept = options.keepFailed ? await keep(options, target, scratch) : undefined;
     // A full disk must not hide why the step failed.
     await noteRun(options.store, target, 'failed', thisRun(job, 0)).catch(() => {});
-    throw explainStepError(target, explainSystemError(error, `building ${target}`), kept);
+    const files =
+      kept !== undefined
+        ? `Its files were kept in ${kept}.`
+        : options.keepFailed
+          ? 'Its files could not be kept.'
+          : RUN_AGAIN;
+    throw explainStepError(target, explainSystemError(error, `building ${target}`), files);
   }
 }
 
-function explainStepError(target: string, error: unknown, kept: string | undefined): VmbuildError {
+const RUN_AGAIN = 'To look at its files, run it again with --keep-failed.';
+
+function explainStepError(target: string, error: unknown, files: string): VmbuildError {
   const known = error instanceof VmbuildError ? error : undefined;
-  return new VmbuildError(known?.code ?? 'EXECUTOR_FAILED', errorMessage(error), {
+  // What the system refused is the executor's failure; anything else that was not foreseen is ours.
+  const unforeseen = systemErrorCode(error) === undefined ? 'INTERNAL' : 'EXECUTOR_FAILED';
+  return new VmbuildError(known?.code ?? unforeseen, errorMessage(error), {
     step: known?.step ?? target,
     log: known?.log ?? `vmbuild log ${target}`,
     excerpt: known?.excerpt,
-    hints: [
-      ...(known?.hints ?? []),
-      kept === undefined ? 'To look at its files, run it again with --keep-failed.' : `Its files were kept in ${kept}.`,
-    ],
+    hints: [...(known?.hints ?? []), files],
     cause: error,
   });
 }
@@ -165,15 +167,17 @@ async function adoptOutput(step: Step, out: string, { store }: StepOptions): Pro
 async function record(
   job: Job,
   artifact: ArtifactFacts,
-  before: Realisation | undefined,
   run: { readonly startedOn: Date; readonly executorName: string },
   options: StepOptions,
 ): Promise<RealisedStep> {
   const { store } = options;
   const finishedOn = new Date();
   const durationMs = finishedOn.getTime() - run.startedOn.getTime();
+  // Also where the recorded artifact itself is gone: its digest is known, and other bytes must not take its place.
+  const before = await readRealisation(store, job.key);
   if (before !== undefined && artifactOf(before) !== artifact.digest) {
-    throw notReproduced(job.step, artifactOf(before), artifact.digest, store.layout.tree);
+    await noteRun(store, job.step.target, 'failed', thisRun(job, 0));
+    throw notReproduced(job, artifactOf(before), artifact.digest, store);
   }
   const statement = realisation(artifact, {
     target: job.step.target,
@@ -205,14 +209,17 @@ function thisRun({ step, key }: Job, durationMs: number): TargetRun {
   return { derivation: step.hash, buildKey: key, at: new Date().toISOString(), durationMs };
 }
 
-function notReproduced(step: Step, recorded: Digest, found: Digest, path: (digest: Digest) => string): VmbuildError {
+function notReproduced({ step, key }: Job, recorded: Digest, found: Digest, { layout }: Store): VmbuildError {
   return new VmbuildError(
     'NOT_REPRODUCED',
     `${step.target} was built again and came out as ${found}; recorded is ${recorded}`,
     {
       step: step.target,
       log: `vmbuild log ${step.target}`,
-      hints: [`Both are kept. Compare them: diff -r ${path(recorded)} ${path(found)}`],
+      hints: [
+        `Both are kept. Compare them: diff -r ${layout.tree(recorded)} ${layout.tree(found)}`,
+        `If the record is what is wrong, remove it: ${layout.realisation(key)}`,
+      ],
     },
   );
 }

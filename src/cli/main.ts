@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { exitCodeOf } from './exitCodes.ts';
-import { renderError } from './render/error.ts';
+import { errorAsJson, renderError } from './render/error.ts';
 
 /** Version of the running program, from its package.json. */
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -145,6 +145,7 @@ try {
     // Commander has printed its message; help and version are no failures.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
+    if (process.argv.includes('--json')) process.stdout.write(errorAsJson(error));
     process.stderr.write(
       renderError(error, { color: process.stderr.isTTY, debug: process.env['VMBUILD_DEBUG'] === '1' }),
     );

@@ -47,13 +47,14 @@ export interface FetchedAnew {
 
 /**
  * Gets whatever the first location that works has, whether or not it is what `source` says: for updating a recipe,
- * where a person then looks at the change. Source folders are not asked.
+ * where a person then looks at the change. Source folders and mirrors have the old content by its digest, and are not asked.
  *
  * @throws VmbuildError SOURCE_UNAVAILABLE, PACKAGE_GONE, DISK_FULL, as fetchSource.
  */
 export function fetchAnew(source: Source, context: FetchContext): Promise<FetchedAnew> {
   const { size: _size, ...unchecked } = source;
-  return fetchFrom(locations(unchecked, context), unchecked, context, () => true);
+  const upstream = { ...context, settings: { ...context.settings, sourceMirrors: [] } };
+  return fetchFrom(locations(unchecked, upstream), unchecked, upstream, () => true);
 }
 
 async function fetchFrom(

@@ -9,14 +9,23 @@ export function ownerPrefix(): string {
   return `${bootId()}.${process.pid}.${startTime(process.pid)}.${pidNamespace()}.`;
 }
 
+/** What is known of the process that marked something. `elsewhere`: of another pid namespace, about which nothing is known. */
+export type OwnerState = 'alive' | 'ended' | 'before-boot' | 'elsewhere' | 'unmarked';
+
+/** Finds out about the process that marked `name`, which begins with its ownerPrefix(). */
+export function ownerState(name: string): OwnerState {
+  const match = /^([0-9a-f]{8})\.(\d+)\.(\d+)\.(?:(\d+)\.)?/.exec(name);
+  if (match === null) return 'unmarked';
+  const [, boot, pid, start, namespace] = match;
+  if (boot !== bootId()) return 'before-boot';
+  if (namespace !== undefined && namespace !== pidNamespace()) return 'elsewhere';
+  return startTime(Number(pid)) === start ? 'alive' : 'ended';
+}
+
 /** True unless the process that marked `name` has certainly ended; so for names without a mark, too. */
 export function isOwnerAlive(name: string): boolean {
-  const match = /^([0-9a-f]{8})\.(\d+)\.(\d+)\.(?:(\d+)\.)?/.exec(name);
-  if (match === null) return true;
-  const [, boot, pid, start, namespace] = match;
-  if (boot !== bootId()) return false;
-  if (namespace !== undefined && namespace !== pidNamespace()) return true;
-  return startTime(Number(pid)) === start;
+  const state = ownerState(name);
+  return state !== 'ended' && state !== 'before-boot';
 }
 
 function pidNamespace(): string {

@@ -40,18 +40,25 @@ const statementSchema = v.looseObject({
   }),
 });
 
-/**
- * The realisation of a build key, if the store has it *and* its artifact. A record that cannot be read is as
- * good as none: the step is built again and the record replaced.
- */
+/** The realisation of a build key, if the store has it *and* its artifact. */
 export async function findRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
+  const statement = await readRealisation(store, key);
+  if (statement === undefined) return undefined;
+  return (await findTree(store, artifactOf(statement))) === undefined ? undefined : statement;
+}
+
+/**
+ * What the store has on record for a build key, whether or not it still has the artifact. A record that cannot be read
+ * is as good as none: the step is built again and the record replaced.
+ */
+export async function readRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
   const record = await readRecord(store.layout.realisation(key));
   if (!v.is(statementSchema, record)) return undefined;
   const statement = record as unknown as Realisation;
   const { internalParameters } = statement.predicate.buildDefinition;
   // The key must be that of the document which stands beside it, too: a record is only believed as a whole.
   if (internalParameters.buildKey !== key || buildKey(internalParameters.document) !== key) return undefined;
-  return (await findTree(store, artifactOf(statement))) === undefined ? undefined : statement;
+  return statement;
 }
 
 /** Records a realisation. Its artifact must be in the store and flushed (adoptTree does that). */

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/build/events.ts';
 import type { Executor } from '../../src/executors/executor.ts';
+import type { RealisedStep } from '../../src/build/realised.ts';
 import { acquireLock } from '../../src/io/lock.ts';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
 import { isDigest, sha256 } from '../../src/model/digest.ts';
@@ -131,6 +132,20 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('realising'), () => {
     expect(targets.executed).toEqual(['top']);
     expect(targets.results.map(({ how }) => how)).toEqual(['reused', 'reused', 'rebuilt']);
     expect((await run(project, ['top'], { store, rebuild: 'graph' })).executed).toEqual(['low', 'middle', 'top']);
+  });
+
+  it('refuses other bytes than are on record, even where the recorded artifact is gone', async () => {
+    const store = await storeWithImage();
+    const project = await fixture({ 'one/recipe.ts': scriptRecipe('head -c 20 /dev/urandom >/out/random') });
+    const { results } = await run(project, ['one'], { store });
+    const first = results[0] as RealisedStep;
+    await rm(first.path, { recursive: true });
+    const error = await failure(run(project, ['one'], { store }));
+    expect(error).toMatchObject({ code: 'NOT_REPRODUCED', step: 'one' });
+    expect(error.message).toContain(first.artifact);
+    expect((await readTargetRecord(store, 'one'))?.last.outcome).toBe('failed');
+    // The record is as it was: a third try is refused as well.
+    expect(await failure(run(project, ['one'], { store }))).toMatchObject({ code: 'NOT_REPRODUCED' });
   });
 
   it('says so when a rebuild gives other bytes, and keeps both', async () => {
@@ -327,7 +342,19 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     };
     const project = await fixture({ 'one/recipe.ts': scriptRecipe('true') });
     const error = await failure(run(project, ['one'], { store, executor: broken }));
-    expect(error).toMatchObject({ code: 'EXECUTOR_FAILED', step: 'one', message: 'this executor is broken' });
+    expect(error).toMatchObject({ code: 'INTERNAL', step: 'one', message: 'this executor is broken' });
+  });
+
+  it('says that the system refused something to the executor', async () => {
+    const store = await storeWithImage();
+    const broken: Executor = {
+      name: 'namespace',
+      probe: () => Promise.resolve({ available: true }),
+      run: () => Promise.reject(Object.assign(new Error('spawn unshare EAGAIN'), { code: 'EAGAIN' })),
+    };
+    const project = await fixture({ 'one/recipe.ts': scriptRecipe('true') });
+    const error = await failure(run(project, ['one'], { store, executor: broken }));
+    expect(error).toMatchObject({ code: 'EXECUTOR_FAILED', step: 'one' });
   });
 
   it('names the step if its source cannot be had', async () => {
@@ -337,7 +364,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     const project = await fixture({ 'one/recipe.ts': scriptRecipe('true', { sources }) });
     const error = await failure(run(project, ['one'], { store, events }));
     expect(error.code).toBe('SOURCE_UNAVAILABLE');
-    expect(error.step).toBeDefined();
+    expect(error.step).toBe('one');
     expect(events.at(-1)).toMatchObject({ type: 'step-failed', target: 'one', code: 'SOURCE_UNAVAILABLE' });
   });
 });

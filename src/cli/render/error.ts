@@ -8,6 +8,14 @@ export interface ErrorStyle {
   readonly debug: boolean;
 }
 
+/** An error for programs: one line of JSON, the last that a command with --json writes. */
+export function errorAsJson(error: unknown): string {
+  const { code, step, log, hints } =
+    error instanceof VmbuildError ? error : { code: 'INTERNAL', step: undefined, log: undefined, hints: [] };
+  const time = new Date().toISOString();
+  return `${JSON.stringify({ time, type: 'error', code, step, message: errorMessage(error), log, hints })}\n`;
+}
+
 /** An error for people: what, the last lines of the log, where the log is, what to do next. */
 export function renderError(error: unknown, { color, debug }: ErrorStyle): string {
   const paint = (format: 'red' | 'bold' | 'dim', text: string): string =>

@@ -1,6 +1,6 @@
 import type { BuildEvent } from '../../build/events.ts';
 import { shortDigest } from '../../model/digest.ts';
-import { formatDuration } from '../format.ts';
+import { formatBytes, formatDuration } from '../format.ts';
 
 /** One line for an event that people should see once it has happened; undefined for the others. */
 export function sentence(event: BuildEvent): string | undefined {
@@ -42,4 +42,11 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'transfer-failed':
       return undefined;
   }
+}
+
+/** How far a transfer is: `12.0 MiB of 144.4 MiB`, `33 of 62 packages`. */
+export function transferProgress(event: Extract<BuildEvent, { type: 'transfer-progress' }>): string {
+  const show = event.what === 'image' ? String : formatBytes;
+  const total = event.total === undefined ? '' : ` of ${show(event.total)}`;
+  return `${show(event.done)}${total}${event.what === 'image' ? ' packages' : ''}`;
 }

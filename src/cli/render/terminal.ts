@@ -1,9 +1,9 @@
 import { styleText } from 'node:util';
 import type { BuildEvent } from '../../build/events.ts';
 import { printable } from '../../build/stepLog.ts';
-import { formatBytes, formatDuration } from '../format.ts';
+import { formatDuration } from '../format.ts';
 import type { Renderer, Sink } from './renderer.ts';
-import { sentence } from './sentences.ts';
+import { sentence, transferProgress } from './sentences.ts';
 
 const FRAME_MS = 120;
 
@@ -95,10 +95,7 @@ function track(
       break;
     case 'transfer-progress': {
       const activity = activities.get(event.digest);
-      const show = event.what === 'image' ? String : formatBytes;
-      const total = event.total === undefined ? '' : ` of ${show(event.total)}`;
-      if (activity !== undefined)
-        activity.detail = `${show(event.done)}${total}${event.what === 'image' ? ' packages' : ''}`;
+      if (activity !== undefined) activity.detail = transferProgress(event);
       break;
     }
     case 'transfer-finished':

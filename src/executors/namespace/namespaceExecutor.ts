@@ -146,7 +146,6 @@ async function supervise(child: ChildProcess, output: Readable, request: StepReq
     ]);
     request.signal.throwIfAborted();
     if (!ready) throw failedBeforeStart(request, result, Buffer.concat(setup).toString().trim());
-    // unshare --fork reports a child that died by a signal as 128 + its number, as a shell does.
     return result;
   } finally {
     request.signal.removeEventListener('abort', kill);
