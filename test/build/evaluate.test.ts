@@ -199,6 +199,35 @@ export default definePlatform({ description: 'x', flash: { size: 2, budget: 1 },
     await expect(project.evaluator().evaluate('kernel')).rejects.toMatchObject({ code: 'RECIPE_NOT_FOUND' });
   });
 
+  it('builds a board of one folder of recipes with the recipes of another', async () => {
+    const ours = await fixture({
+      'kernel/recipe.ts': `import { definePlatformRecipe } from 'vmbuild';
+export default definePlatformRecipe((platform) => ({ description: 'x', image: 'base', command: ['true'],
+  files: ['build.sh', platform.file('config')] }));`,
+      'kernel/build.sh': '',
+    });
+    const theirs = await fixture({
+      'platforms/board/platform.ts': `import { definePlatform } from 'vmbuild';
+export default definePlatform({ description: 'x', flash: { size: 2, budget: 1 }, kernelCommandLine: '' });`,
+      'platforms/board/config': 'y',
+    });
+    const roots = [theirs.root, ours.root];
+    const step = await createEvaluator(openProject(roots), createImageCatalog(roots)).evaluate('kernel-board');
+    expect(step.files.files.map(({ path }) => path)).toEqual(['build.sh', 'platform/config']);
+  });
+
+  it('takes the image of the own folder of recipes, whatever the others call theirs', async () => {
+    const [one, two] = [await fixture(files), await fixture({ 'mine/recipe.ts': recipeText('') })];
+    const { readFile, writeFile } = await import('node:fs/promises');
+    const lock = join(two.root.images, 'base', 'lock.json');
+    const other = 'f'.repeat(64);
+    await writeFile(lock, (await readFile(lock, 'utf8')).replace(/"digest": "[0-9a-f]{64}"/, `"digest": "${other}"`));
+    const roots = [two.root, one.root];
+    const evaluator = createEvaluator(openProject(roots), createImageCatalog(roots));
+    expect((await evaluator.evaluate('mine')).image.digest).toBe(other);
+    expect((await evaluator.evaluate('top')).image.digest).not.toBe(other);
+  });
+
   it('loads only what a target needs', async () => {
     const project = await fixture({
       ...files,

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/build/events.ts';
 import type { Executor } from '../../src/executors/executor.ts';
+import { realise } from '../../src/build/realise.ts';
 import type { RealisedStep } from '../../src/build/realised.ts';
 import { acquireLock } from '../../src/io/lock.ts';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
@@ -355,6 +356,28 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     const project = await fixture({ 'one/recipe.ts': scriptRecipe('true') });
     const error = await failure(run(project, ['one'], { store, executor: broken }));
     expect(error).toMatchObject({ code: 'EXECUTOR_FAILED', step: 'one' });
+  });
+
+  it('asks for the executor before it downloads anything', async () => {
+    const store = await storeWithImage();
+    const sources = { s: { type: 'https', urls: ['https://example.invalid/x'], sha256: sha256('x') } };
+    const project = await fixture({ 'one/recipe.ts': scriptRecipe('true', { sources }) });
+    const events: BuildEvent[] = [];
+    const steps = [await project.evaluator().evaluate('one')];
+    const running = realise(steps, {
+      store,
+      fetch: { sourceDirs: [], debianMirrors: [], offline: true },
+      jobs: 1,
+      cores: 1,
+      rebuild: 'nothing',
+      keepFailed: false,
+      vmbuildVersion: 'test',
+      signal: new AbortController().signal,
+      emit: (event) => events.push(event),
+      executor: () => Promise.reject(new VmbuildError('EXECUTOR_UNAVAILABLE', 'none here')),
+    });
+    expect(await failure(running)).toMatchObject({ code: 'EXECUTOR_UNAVAILABLE' });
+    expect(events.map(({ type }) => type)).toEqual(['planned']);
   });
 
   it('names the step if its source cannot be had', async () => {
