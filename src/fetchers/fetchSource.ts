@@ -75,7 +75,7 @@ async function fetchFrom(
       const result = await attempt(source, place, context, isWanted);
       if ('path' in result) return result;
       failures.push(result);
-      context.onRetry(`${source.name}: ${result.where}: ${result.reason}`);
+      context.onRetry(`${result.where}: ${result.reason}`);
     }
   }
   for (const place of last) {
