@@ -18,7 +18,7 @@ function program(): Command {
     .description('Reproducible builds of open firmware.')
     .version(version)
     .option('--store <folder>', 'where artifacts, sources and images are kept (or VMBUILD_STORE)')
-    .option('--recipes <folder>', 'another folder of recipes, with docker/ beside it; may be repeated', collect, [])
+    .addOption(repeatable('--recipes <folder>', 'another folder of recipes, with docker/ beside it; may be repeated'))
     .showHelpAfterError('(vmbuild --help shows what there is)')
     .exitOverride();
 
@@ -114,12 +114,15 @@ function imageCommands(): Command {
 /** Options of every command that may fetch something. */
 function fetchOptions(command: Command): Command {
   return command
-    .option('--source-dir <folder>', 'look for sources here first, by name or digest; may be repeated', collect, [])
+    .addOption(repeatable('--source-dir <folder>', 'look for sources here first, by name or digest; may be repeated'))
     .option('--offline', 'use no network');
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value];
+/** An option that may be given several times; its value is a list. */
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, description)
+    .argParser((value: string, previous: readonly string[]) => [...previous, value])
+    .default([], 'none');
 }
 
 function positiveInteger(option: string): (text: string) => number {

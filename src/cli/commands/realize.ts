@@ -11,7 +11,7 @@ import { findImage } from '../../store/images.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
 import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
 import { evaluateAll, openContext } from '../context.ts';
-import { formatBytes, formatDuration, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatDuration, formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
 import { copyArtifacts } from './copyArtifacts.ts';
@@ -95,7 +95,9 @@ function printSummary(
   }
   if (copied !== undefined) out(`copied to ${copied}, with SHA256SUMS\n`);
   const reusedCount = results.length - executed.length;
-  out(`${executed.length} steps executed, ${reusedCount} taken from the store, ${formatDuration(elapsedMs)}\n`);
+  out(
+    `${formatCount(executed.length, 'step')} executed, ${reusedCount} taken from the store, ${formatDuration(elapsedMs)}\n`,
+  );
 }
 
 function printJson(named: readonly RealisedStep[], copied: string | undefined): void {

@@ -1,6 +1,6 @@
 import type { BuildEvent } from '../../build/events.ts';
 import { shortDigest } from '../../model/digest.ts';
-import { formatBytes, formatDuration } from '../format.ts';
+import { formatBytes, formatCount, formatDuration } from '../format.ts';
 
 /** One line for an event that people should see once it has happened; undefined for the others. */
 export function sentence(event: BuildEvent): string | undefined {
@@ -8,7 +8,9 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'planned': {
       const count = (decision: string): number => event.steps.filter((step) => step.decision === decision).length;
       const open = count('build') + count('depends');
-      return open === 0 ? undefined : `${event.steps.length} steps: ${count('reuse')} in the store, ${open} to build`;
+      return open === 0
+        ? undefined
+        : `${formatCount(event.steps.length, 'step')}: ${count('reuse')} in the store, ${open} to build`;
     }
     case 'executor-chosen':
       return `executor ${event.executor} (${event.reason})`;
