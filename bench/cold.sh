@@ -30,8 +30,8 @@ times=$({
 } 2>&1)
 read -r wall user system <<<"$times"
 own=$(cat "$work/own")
-awk -v wall="$wall" -v all="$user" -v system="$system" -v own="$own" -v cores="$(nproc)" 'BEGIN {
-  all += system; steps = all - own
+awk -v wall="$wall" -v all="$user" -v sys="$system" -v own="$own" -v cores="$(nproc)" 'BEGIN {
+  all += sys; steps = all - own
   printf "wall %.0f s, CPU %.0f s: steps %.0f s, vmbuild %.1f s\n", wall, all, steps, own
   printf "all / steps = %.3f, cores busy %.0f %%\n", all / steps, 100 * all / (wall * cores)
 }'
