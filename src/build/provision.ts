@@ -1,6 +1,4 @@
 import PQueue from 'p-queue';
-import { needsGoProxy, withGoProxy } from './goDefault.ts';
-import { fetchSource } from '../fetchers/fetchSource.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
@@ -10,7 +8,6 @@ import type { Source } from '../model/source.ts';
 import { findImage, type StoredImage } from '../store/images.ts';
 import { type Store, scratchPrefix } from '../store/openStore.ts';
 import { adoptSource, findSource } from '../store/sources.ts';
-import { assembleLockedImage } from './assembleLockedImage.ts';
 import type { LockedImage } from './evaluate.ts';
 import type { Emit, TransferKind } from './events.ts';
 
@@ -50,6 +47,8 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
   const getSource = async (source: Source, quiet: boolean): Promise<string> => {
     const present = await findSource(store, source);
     if (present !== undefined) return present;
+    // Loaded when something is missing: most runs find everything in the store, and start faster without.
+    const { needsGoProxy, withGoProxy } = await import('./goDefault.ts');
     // Outside of the queue of downloads: this may wait for one of them.
     const fetch = needsGoProxy(source) ? await withGoProxy(options.fetch, getPackage) : options.fetch;
     return downloads.add(() => {
@@ -84,6 +83,7 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
         });
         const meanwhile = await findImage(store, image.digest);
         if (meanwhile !== undefined) return meanwhile;
+        const { assembleLockedImage } = await import('./assembleLockedImage.ts');
         return await transfer(options, 'image', image.name, image.digest, (progress) =>
           assembleLockedImage(image, {
             store,
@@ -108,6 +108,7 @@ async function download(source: Source, options: ProvisionOptions, quiet: boolea
   });
   const meanwhile = await findSource(store, source);
   if (meanwhile !== undefined) return meanwhile;
+  const { fetchSource } = await import('../fetchers/fetchSource.ts');
   const get = async (progress: (done: number, total: number | undefined) => void): Promise<string> => {
     await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
     try {
