@@ -39,12 +39,12 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncFolder(folder);
+  await flush(folder);
 }
 
-/** Flushes the entries of a folder: what was renamed or created in it survives a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle: FileHandle = await open(folder, 'r');
+/** Flushes a file, or the entries of a folder: what was renamed or created in it then survives a power cut. */
+export async function flush(path: string): Promise<void> {
+  await using handle: FileHandle = await open(path, 'r');
   await handle.sync();
 }
 

@@ -3,14 +3,19 @@ import { toDigest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import type { InspectReply } from './inspectTreeWorker.ts';
+import { isSmallTree, treeFacts } from './treeFacts.ts';
 
 /**
- * Gives a folder canonical modes and computes its digest, in a worker: reading a toolchain takes a second, and
- * progress must go on.
+ * Gives a folder canonical modes and computes its digest; a large one in a worker, because reading a toolchain takes a
+ * second and progress must go on.
  *
  * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
  */
 export async function inspectTree(folder: string): Promise<ArtifactFacts> {
+  return isSmallTree(folder) ? treeFacts(folder) : inspectInWorker(folder);
+}
+
+async function inspectInWorker(folder: string): Promise<ArtifactFacts> {
   const url = new URL(
     import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js',
     import.meta.url,

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { exists, removeTree, syncFolder } from '../io/files.ts';
+import { mkdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { exists, flush, removeTree } from '../io/files.ts';
 import { inspectTree } from '../io/inspectTree.ts';
+import { listTree } from '../io/tree.ts';
+import { isSmallTree } from '../io/treeFacts.ts';
 import { type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
@@ -27,7 +29,7 @@ export async function adoptTree(store: Store, folder: string): Promise<ArtifactF
     if (await exists(path)) {
       await removeTree(folder);
       // Whoever put it there may not have come to this yet, and a record is about to name it.
-      await syncFolder(dirname(path));
+      await flush(dirname(path));
       return facts;
     }
     await flushTree(folder);
@@ -47,14 +49,22 @@ async function moveInto(folder: string, path: string): Promise<void> {
     if (systemErrorCode(error) !== 'ENOTEMPTY' && systemErrorCode(error) !== 'EEXIST') throw error;
     await removeTree(folder);
   }
-  await syncFolder(dirname(path));
+  await flush(dirname(path));
+}
+
+/** Flushes a tree to disk: its files and folders one by one, or the whole file system where they are many. */
+export async function flushTree(folder: string): Promise<void> {
+  if (!isSmallTree(folder)) return flushFileSystem(folder);
+  const flushed = listTree(folder, 'image').filter(({ type }) => type !== 'symlink'); // a link is part of its folder
+  // At once: the disk's journal writes them together.
+  await Promise.all(flushed.map(({ path }) => flush(join(folder, path))));
 }
 
 /**
  * Flushes the file system that holds `folder`. One syncfs(2), through sync(1) since Node has none, costs less
  * than an fsync for each of the thousands of files of a toolchain.
  */
-export async function flushTree(folder: string): Promise<void> {
+async function flushFileSystem(folder: string): Promise<void> {
   try {
     const code = await new Promise<number | null>((resolve, reject) => {
       const child = spawn('sync', ['--file-system', folder], { stdio: 'ignore' });
@@ -68,10 +78,4 @@ export async function flushTree(folder: string): Promise<void> {
       cause: error,
     });
   }
-}
-
-/** Flushes one file. */
-export async function flushFile(path: string): Promise<void> {
-  await using handle = await open(path, 'r');
-  await handle.sync();
 }

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { exists, removeTree, syncFolder } from '../io/files.ts';
+import { exists, removeTree, flush } from '../io/files.ts';
 import { type Digest, sha256 } from '../model/digest.ts';
 import { explainSystemError, systemErrorCode } from '../model/errors.ts';
 import { flushTree } from './artifacts.ts';
@@ -50,7 +50,7 @@ export async function adoptImage(store: Store, rootfs: string, config: string): 
     // Only half an image, or findImage would have returned it.
     await removeTree(folder);
     await rename(staging, folder);
-    await syncFolder(dirname(folder));
+    await flush(dirname(folder));
   } catch (error) {
     throw explainSystemError(error, 'storing an image');
   }

@@ -1,9 +1,9 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { exists, syncFolder } from '../io/files.ts';
+import { exists, flush } from '../io/files.ts';
 import type { Content } from '../model/buildKey.ts';
 import { explainSystemError, VmbuildError } from '../model/errors.ts';
-import { adoptTree, findTree, flushFile } from './artifacts.ts';
+import { adoptTree, findTree } from './artifacts.ts';
 import type { Store } from './openStore.ts';
 
 /** Path of a fixed-output source, or undefined if the store lacks it. */
@@ -28,10 +28,10 @@ export async function adoptSource(store: Store, content: Content, path: string):
   }
   try {
     const destination = store.layout.file(content.digest);
-    await flushFile(path);
+    await flush(path);
     await mkdir(dirname(destination), { recursive: true });
     await rename(path, destination);
-    await syncFolder(dirname(destination));
+    await flush(dirname(destination));
     return destination;
   } catch (error) {
     throw explainSystemError(error, 'storing a source');

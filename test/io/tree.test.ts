@@ -74,6 +74,24 @@ describe('the canonical tar', () => {
     expect(facts.size).toBe(10240);
     expect(facts.files).toEqual([{ name: 'b', size: 5, digest: sha256('bytes') }]);
   });
+
+  it.each([
+    ['many files', 200, 1],
+    ['a large file', 1, 3_000_000],
+  ])('is read in a thread of its own if it has %s, with the same digests and refusals', async (_what, count, size) => {
+    const folder = await temporary();
+    const content = 'x'.repeat(size);
+    for (let index = 0; index < count; index += 1) await writeFile(join(folder, `f${index}`), content);
+    const facts = await inspectTree(folder);
+    expect(facts.digest).toBe(sha256(gnuTar(folder)));
+    expect(facts.files).toHaveLength(count);
+    expect(facts.files[0]).toEqual({ name: 'f0', size, digest: sha256(content) });
+    await symlink('/etc/passwd', join(folder, 'bad'));
+    await expect(inspectTree(folder)).rejects.toMatchObject({
+      code: 'OUTPUT_INVALID',
+      message: expect.stringContaining('"bad" is an absolute link') as string,
+    });
+  });
 });
 
 function headOfOurs(folder: string, length: number): Buffer {

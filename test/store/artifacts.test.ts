@@ -21,6 +21,19 @@ async function folderIn(store: Store, content = 'content'): Promise<string> {
   return folder;
 }
 
+/** The lines of a trace, a flush that another thread's call interrupted at the place where it was done. */
+function completedCalls(trace: string): string[] {
+  const begun = new Map<string, string>();
+  return trace.split('\n').flatMap((line) => {
+    const thread = line.split(' ')[0] ?? '';
+    if (/sync\(.*<unfinished/.test(line)) {
+      begun.set(thread, line);
+      return [];
+    }
+    return /<\.\.\. \w*sync\w* resumed/.test(line) ? [begun.get(thread) ?? ''] : [line];
+  });
+}
+
 describe('taking a tree into the store', () => {
   it('moves it under its digest, with canonical modes', async () => {
     const store = await openStore(await temporary());
@@ -62,28 +75,35 @@ describe('taking a tree into the store', () => {
     expect((await readdir(store.layout.root)).includes('artifacts')).toBe(false);
   });
 
-  it('flushes the tree before it has its name, and its name before this returns (needs strace)', async ({ skip }) => {
-    if (spawnSync('strace', ['-V']).error !== undefined) return skip('strace is not installed');
-    const store = await openStore(await temporary());
-    const folder = await folderIn(store);
-    const artifacts = new URL('../../src/store/artifacts.ts', import.meta.url).href;
-    const script = `const { adoptTree } = await import(${JSON.stringify(artifacts)});
+  it.for([
+    // Two files and two folders.
+    { size: 'small', more: 0, flushes: ['fsync', 'fsync', 'fsync', 'fsync'] },
+    { size: 'large', more: 100, flushes: ['syncfs'] },
+  ])(
+    'flushes a $size tree before it has its name, and its name before this returns (needs strace)',
+    async ({ more, flushes }, { skip }) => {
+      if (spawnSync('strace', ['-V']).error !== undefined) return skip('strace is not installed');
+      const store = await openStore(await temporary());
+      const folder = await folderIn(store);
+      for (let index = 0; index < more; index += 1) await writeFile(join(folder, 'sub', String(index)), '');
+      const artifacts = new URL('../../src/store/artifacts.ts', import.meta.url).href;
+      const script = `const { adoptTree } = await import(${JSON.stringify(artifacts)});
       const { storeLayout } = await import(${JSON.stringify(new URL('../../src/store/layout.ts', import.meta.url).href)});
       await adoptTree({ layout: storeLayout(${JSON.stringify(store.layout.root)}) }, ${JSON.stringify(folder)});`;
-    const trace = join(store.layout.root, 'trace');
-    const program = join(store.layout.root, 'program.mjs');
-    await writeFile(program, script);
-    const calls = 'trace=syncfs,fsync,rename,renameat,renameat2,chmod,fchmodat';
-    const strace = ['-f', '-qq', '-y', '-e', calls, '-o', trace];
-    execFileSync('strace', [...strace, process.execPath, program]);
-    const order = (await readFile(trace, 'utf8'))
-      .split('\n')
-      .filter((line) => line.includes(folder) || line.includes(join(store.layout.root, 'artifacts')))
-      .map((line) => /\b(syncfs|fsync|rename|chmod|fchmod)/.exec(line)?.[0])
-      .filter((call) => call !== undefined);
-    expect(order.slice(order.lastIndexOf('chmod') + 1)).toEqual(['syncfs', 'rename', 'fsync']);
-    return undefined;
-  });
+      const trace = join(store.layout.root, 'trace');
+      const program = join(store.layout.root, 'program.mjs');
+      await writeFile(program, script);
+      const calls = 'trace=syncfs,fsync,rename,renameat,renameat2,chmod,fchmodat';
+      const strace = ['-f', '-qq', '-y', '-e', calls, '-o', trace];
+      execFileSync('strace', [...strace, process.execPath, program]);
+      const order = completedCalls(await readFile(trace, 'utf8'))
+        .filter((line) => line.includes(folder) || line.includes(join(store.layout.root, 'artifacts')))
+        .map((line) => /\b(syncfs|fsync|rename|chmod|fchmod)\(/.exec(line)?.[1])
+        .filter((call) => call !== undefined);
+      expect(order.slice(order.lastIndexOf('chmod') + 1)).toEqual([...flushes, 'rename', 'fsync']);
+      return undefined;
+    },
+  );
 
   it.skipIf(!isRoot)('on a full disk says so, and keeps no half of it (needs root to mount a small disk)', async () => {
     const root = await temporary();
