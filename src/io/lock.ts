@@ -27,8 +27,9 @@ export async function acquireLock(
     options.signal.throwIfAborted();
     const database = open(path);
     try {
-      // Nothing is ever written, so no journal is made; the transaction is the lock.
-      database.exec('BEGIN EXCLUSIVE');
+      // The transaction is the lock. With its journal in memory nothing is ever written: a lock needs no disk space, and
+      // its holder leaves nothing behind when it is killed.
+      database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       return {
         [Symbol.asyncDispose]: async () => {
           database.exec('ROLLBACK');

@@ -97,13 +97,22 @@ describe('a lock', () => {
     await expect(acquireLock(path, { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
   });
 
-  it('leaves an empty file and no journals', async () => {
+  it('is an empty file and nothing else while it is held, when it is released, and when its holder is killed', async () => {
     const folder = await temporary();
+    const expectOnlyLock = async (): Promise<void> => {
+      expect(await readdir(folder)).toEqual(['lock']);
+      expect((await stat(join(folder, 'lock'))).size).toBe(0);
+    };
     {
       await using _lock = await acquireLock(join(folder, 'lock'), patient);
+      await expectOnlyLock();
     }
-    expect(await readdir(folder)).toEqual(['lock']);
-    expect((await stat(join(folder, 'lock'))).size).toBe(0);
+    await expectOnlyLock();
+    const other = holder(join(folder, 'lock'));
+    await other.says('locked');
+    other.child.kill('SIGKILL');
+    await once(other.child, 'exit');
+    await expectOnlyLock();
   });
 
   it('says what is wrong where there can be none', async () => {
