@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MountedContent, StepResult } from '../executors/executor.ts';
@@ -84,8 +85,9 @@ async function execute(job: Job, provided: Provided, options: StepOptions): Prom
   const { artifact } = await attempt(job, options, scratch.path, async () => {
     const sandbox = join(scratch.path, 'sandbox');
     const recipe = join(scratch.path, 'recipe');
-    await Promise.all([mkdir(sandbox, { mode: 0o700 }), mkdir(recipe)]);
-    await writeRecipeFiles(step.files, recipe);
+    mkdirSync(sandbox, { mode: 0o700 });
+    mkdirSync(recipe);
+    writeRecipeFiles(step.files, recipe);
     await using log = await openStepLog(join(scratch.path, 'log'), (text) =>
       emit({ type: 'step-output', target: step.target, text }),
     );

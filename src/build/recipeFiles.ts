@@ -1,4 +1,5 @@
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
@@ -61,11 +62,11 @@ export async function loadRecipeFiles(
 }
 
 /** Writes the files below `folder`, which must exist and be empty. */
-export async function writeRecipeFiles({ files }: RecipeFiles, folder: string): Promise<void> {
+export function writeRecipeFiles({ files }: RecipeFiles, folder: string): void {
   for (const file of files) {
     const path = join(folder, file.path);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, file.content, { mode: file.mode });
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, file.content, { mode: file.mode });
   }
 }
 

@@ -1,13 +1,28 @@
-import { constants } from 'node:fs';
-import { access, chmod, type FileHandle, lstat, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fsync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { access, chmod, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { systemErrorCode } from '../model/errors.ts';
+import { isSmallFolder } from './smallFolder.ts';
+
+// What only touches names and small files is done synchronously here: it takes microseconds, and handing it to another
+// thread and back takes ten times as long. What waits for the disk, or goes through large trees, is not.
 
 /** True if `path` exists; a dangling link counts as existing. */
 export async function exists(path: string): Promise<boolean> {
   try {
-    await lstat(path);
-    return true;
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return false;
     throw error;
@@ -27,25 +42,46 @@ export async function isWritable(path: string): Promise<boolean> {
  * file beside it, flushed, renamed, and the folder flushed.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  await replaceFile(path, data, flush);
+  await flush(dirname(path));
+}
+
+/**
+ * The same for what may be lost: other processes find the old content or all of the new, but after a power cut the
+ * file may be the old one, or empty.
+ */
+export async function writeFileUnflushed(path: string, data: string | Uint8Array): Promise<void> {
+  await replaceFile(path, data, async () => {});
+}
+
+async function replaceFile(
+  path: string,
+  data: string | Uint8Array,
+  beforeRename: (temporary: string) => Promise<void>,
+): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`);
   try {
-    await using file = await open(temporary, 'wx', 0o644);
-    await file.writeFile(data);
-    await file.sync();
-    await rename(temporary, path);
+    writeFileSync(temporary, data, { flag: 'wx', mode: 0o644 });
+    await beforeRename(temporary);
+    renameSync(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
   }
-  await flush(folder);
 }
+
+const fsyncDescriptor = promisify(fsync);
 
 /** Flushes a file, or the entries of a folder: what was renamed or created in it then survives a power cut. */
 export async function flush(path: string): Promise<void> {
-  await using handle: FileHandle = await open(path, 'r');
-  await handle.sync();
+  const descriptor = openSync(path, 'r');
+  try {
+    await fsyncDescriptor(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** A private (0700) folder that is removed when the scope ends. */
@@ -53,13 +89,21 @@ export async function temporaryFolder(
   parent: string,
   prefix: string,
 ): Promise<AsyncDisposable & { readonly path: string }> {
-  await mkdir(parent, { recursive: true });
-  const path = await mkdtemp(join(parent, prefix));
+  mkdirSync(parent, { recursive: true });
+  const path = mkdtempSync(join(parent, prefix));
   return { path, [Symbol.asyncDispose]: () => removeTree(path) };
 }
 
 /** Removes a tree even where a build left directories that their owner may not write to. */
 export async function removeTree(path: string): Promise<void> {
+  if (isSmallFolder(path)) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+      return;
+    } catch {
+      // The thorough way, below.
+    }
+  }
   // A failed rm() goes on in the background for a while (it removes in parallel and rejects at the first error), so one
   // more round may be needed.
   for (let round = 1; ; round += 1) {

@@ -3,7 +3,8 @@ import { toDigest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import type { InspectReply } from './inspectTreeWorker.ts';
-import { isSmallTree, treeFacts } from './treeFacts.ts';
+import { isSmallFolder } from './smallFolder.ts';
+import { treeFacts } from './treeFacts.ts';
 
 /**
  * Gives a folder canonical modes and computes its digest; a large one in a worker, because reading a toolchain takes a
@@ -12,7 +13,7 @@ import { isSmallTree, treeFacts } from './treeFacts.ts';
  * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
  */
 export async function inspectTree(folder: string): Promise<ArtifactFacts> {
-  return isSmallTree(folder) ? treeFacts(folder) : inspectInWorker(folder);
+  return isSmallFolder(folder) ? treeFacts(folder) : inspectInWorker(folder);
 }
 
 async function inspectInWorker(folder: string): Promise<ArtifactFacts> {

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exists, flush, removeTree } from '../io/files.ts';
 import { inspectTree } from '../io/inspectTree.ts';
+import { isSmallFolder } from '../io/smallFolder.ts';
 import { listTree } from '../io/tree.ts';
-import { isSmallTree } from '../io/treeFacts.ts';
 import { type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
@@ -33,7 +33,7 @@ export async function adoptTree(store: Store, folder: string): Promise<ArtifactF
       return facts;
     }
     await flushTree(folder);
-    await mkdir(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     await moveInto(folder, path);
     return facts;
   } catch (error) {
@@ -44,7 +44,7 @@ export async function adoptTree(store: Store, folder: string): Promise<ArtifactF
 /** Another process may have been faster; what has that name has that content. */
 async function moveInto(folder: string, path: string): Promise<void> {
   try {
-    await rename(folder, path);
+    renameSync(folder, path);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOTEMPTY' && systemErrorCode(error) !== 'EEXIST') throw error;
     await removeTree(folder);
@@ -54,7 +54,7 @@ async function moveInto(folder: string, path: string): Promise<void> {
 
 /** Flushes a tree to disk: its files and folders one by one, or the whole file system where they are many. */
 export async function flushTree(folder: string): Promise<void> {
-  if (!isSmallTree(folder)) return flushFileSystem(folder);
+  if (!isSmallFolder(folder)) return flushFileSystem(folder);
   const flushed = listTree(folder, 'image').filter(({ type }) => type !== 'symlink'); // a link is part of its folder
   // At once: the disk's journal writes them together.
   await Promise.all(flushed.map(({ path }) => flush(join(folder, path))));

@@ -1,20 +1,32 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { createZstdCompress, createZstdDecompress, zstdCompressSync } from 'node:zlib';
 import { exists } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { Store } from './openStore.ts';
 
+/** Bytes of a log that is compressed in one go. */
+const SMALL = 64 * 1024;
+
 /** Compresses a finished plain log (on the store's file system) into the store, replacing the previous one of this build key. */
 export async function storeLog(store: Store, buildKey: Digest, plain: string): Promise<void> {
   const compressed = `${plain}.zst`;
-  await pipeline(createReadStream(plain), createZstdCompress(), createWriteStream(compressed));
+  // Streams cost more than the compression of the few lines that most steps print.
+  if (statSync(plain).size <= SMALL) writeFileSync(compressed, zstdCompressSync(readFileSync(plain)));
+  else await pipeline(createReadStream(plain), createZstdCompress(), createWriteStream(compressed));
   const path = store.layout.log(buildKey);
-  await mkdir(dirname(path), { recursive: true });
-  await rename(compressed, path);
+  mkdirSync(dirname(path), { recursive: true });
+  renameSync(compressed, path);
 }
 
 /** Writes the log of the last run of a build key to `to`, which is not ended; false if there is none. */

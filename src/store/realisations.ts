@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { writeFileAtomic } from '../io/files.ts';
+import { writeFileAtomic, writeFileUnflushed } from '../io/files.ts';
 import { buildKey } from '../model/buildKey.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
@@ -99,7 +99,11 @@ export async function readTargetRecord(store: Store, target: string): Promise<Ta
   return record?.target === target && isDigest(record.last?.buildKey) ? record : undefined;
 }
 
-/** Notes a run of a target. A failure does not make the last success forgotten. */
+/**
+ * Notes a run of a target. A failure does not make the last success forgotten. It is not flushed: a power cut may lose
+ * the note of a run, and with it how long the step took and that its artifact is a root. The artifact and its
+ * realisation are flushed, and the next realisation of the target notes it again.
+ */
 export async function noteRun(
   store: Store,
   target: string,
@@ -109,7 +113,7 @@ export async function noteRun(
   const before = await readTargetRecord(store, target);
   const record: TargetRecord = { target, last: { ...run, outcome }, built: outcome === 'built' ? run : before?.built };
   try {
-    await writeFileAtomic(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`);
+    await writeFileUnflushed(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`);
   } catch (error) {
     throw explainSystemError(error, 'noting the run of a target');
   }
@@ -117,7 +121,7 @@ export async function noteRun(
 
 async function readRecord(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });

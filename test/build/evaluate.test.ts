@@ -173,7 +173,7 @@ describe('evaluation', () => {
   it('names the recipe files by the digest of the folder that a step will see', async () => {
     const step = await (await fixture(files)).evaluator().evaluate('low');
     const folder = await temporary();
-    await writeRecipeFiles(step.files, folder);
+    writeRecipeFiles(step.files, folder);
     expect(step.files.digest).toBe(treeDigest(folder, listTree(folder)));
     expect(listTree(folder).map(({ path, mode }) => [path, mode])).toEqual([
       ['', 0o755],
