@@ -25,6 +25,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   STORE_UNUSABLE: 7,
   STORE_DAMAGED: 7,
   DISK_FULL: 7,
+  CHECK_FAILED: 8,
   INTERRUPTED: 130,
 };
 

@@ -77,7 +77,18 @@ function program(): Command {
   );
 
   command.addCommand(imageCommands());
+  command.addCommand(storeCommands());
   return command;
+}
+
+function storeCommands(): Command {
+  const store = new Command('store').description('what is in the store').exitOverride();
+  store
+    .command('check')
+    .description('compute every digest again, and name what is damaged, missing or does not belong there')
+    .option('--json', 'as JSON')
+    .action(async (_options, self) => (await import('./commands/store.ts')).storeCheckCommand(self.optsWithGlobals()));
+  return store;
 }
 
 function imageCommands(): Command {

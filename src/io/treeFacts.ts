@@ -1,3 +1,4 @@
+import type { TarEntry } from '../formats/tarHeader.ts';
 import { sha256Stream } from '../model/digest.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import { listTree, packTreePieces } from './tree.ts';
@@ -8,7 +9,11 @@ import { listTree, packTreePieces } from './tree.ts';
  * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
  */
 export function treeFacts(folder: string): ArtifactFacts {
-  const entries = listTree(folder, 'artifact', true);
+  return readTree(folder, listTree(folder, 'artifact', true));
+}
+
+/** Computes the digests of a folder whose entries are listed, synchronously. */
+export function readTree(folder: string, entries: readonly TarEntry[]): ArtifactFacts {
   const hash = sha256Stream();
   let size = 0;
   const files = new Map<string, { size: number; hash: ReturnType<typeof sha256Stream> }>();

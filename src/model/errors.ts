@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   EXECUTOR_FAILED: 'the executor failed, not the build step',
   STORE_UNUSABLE: 'the store cannot be written, or is of another format',
   STORE_DAMAGED: 'something in the store is not what its name says',
+  CHECK_FAILED: 'a check of the store found something wrong',
   DISK_FULL: 'no space left',
 } as const;
 
