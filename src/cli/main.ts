@@ -86,7 +86,7 @@ function storeCommands(): Command {
   store
     .command('check')
     .description('compute every digest again, and name what is damaged, missing or does not belong there')
-    .option('--json', 'as JSON')
+    .option('--json', 'as lines of JSON')
     .action(async (_options, self) => (await import('./commands/store.ts')).storeCheckCommand(self.optsWithGlobals()));
   return store;
 }

@@ -34,7 +34,7 @@ export async function putSource(store: Store, text: string): Promise<Content> {
 }
 
 /** A folder as a step would leave it in /out. */
-export async function outputFolder(store: Store, text: string): Promise<string> {
+async function outputFolder(store: Store, text: string): Promise<string> {
   const folder = await mkdtemp(join(store.layout.temporary, 'out-'));
   await mkdir(join(folder, 'sub'));
   await writeFile(join(folder, 'file'), text);

@@ -37,8 +37,8 @@ export async function storeCheckCommand(options: CheckCommandOptions): Promise<v
   findings.sort((a, b) => (a.path < b.path ? -1 : 1));
   const problems = findings.filter((finding) => !isHarmless(finding));
   if (options.json === true) {
-    const result = { clean: problems.length === 0, store: store.layout.root, checked: summary, findings };
-    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    for (const finding of findings) printLine({ type: 'finding', ...finding });
+    printLine({ type: 'checked', clean: problems.length === 0, store: store.layout.root, ...summary });
   } else {
     for (const finding of findings) process.stdout.write(describe(finding));
     process.stdout.write(`${sentence(summary)}, ${formatDuration(performance.now() - start)}\n`);
@@ -46,6 +46,11 @@ export async function storeCheckCommand(options: CheckCommandOptions): Promise<v
   if (problems.length > 0) {
     throw new VmbuildError('CHECK_FAILED', `${formatCount(problems.length, 'thing')} in ${store.layout.root} is wrong`);
   }
+}
+
+/** One line for a program, like those of `vmbuild realize --json`. */
+function printLine(line: object): void {
+  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
 }
 
 function describe({ trouble, path, message, remedy }: Finding): string {
