@@ -248,6 +248,26 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('the other commands'), () 
     expect((await cli.run('log', 'lib')).stdout).toBe('building\n');
   });
 
+  it('show what the inputs of a target were made with', async () => {
+    const cli = await cliFor(
+      await fixture({ ...RECIPES, 'top/recipe.ts': scriptRecipe('echo >/out/top', { inputs: { app: 'app' } }) }),
+    );
+    expect((await cli.run('show', 'top')).stdout).toMatch(/^closure +lib not built yet$/m);
+    await cli.run('realize', 'app');
+    const artifact = async (target: string): Promise<string> =>
+      (JSON.parse((await cli.run('show', target, '--json')).stdout) as { artifact: string }).artifact;
+    const [lib, app] = [await artifact('lib'), await artifact('app')];
+    const shown = await cli.run('show', 'top');
+    expect(shown.stdout).toMatch(new RegExp(`^/in/app +app ${app}$`, 'm'));
+    expect(shown.stdout).toMatch(new RegExp(`^closure +lib ${lib}$`, 'm'));
+    expect(JSON.parse((await cli.run('show', 'top', '--json')).stdout)).toMatchObject({
+      closure: [
+        { target: 'lib', artifact: lib },
+        { target: 'app', artifact: app },
+      ],
+    });
+  });
+
   it('may be cut off by whoever reads them', async () => {
     const cli = await cliFor(
       await fixture({ 'long/recipe.ts': scriptRecipe('for i in {1..100000}; do echo line $i; done; echo >/out/x') }),

@@ -11,7 +11,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   const plan = await planSteps([step], store);
   const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify(asJson(planned), null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(asJson(planned, plan), null, 2)}\n`);
     return;
   }
   const { derivation, image, inputs, sources } = step;
@@ -32,6 +32,10 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     ...Object.entries(derivation.env).map(([name, value]) => ['env', `${name}=${value}`]),
     ...Object.entries(inputs).map(([mount, input]) => [`/in/${mount}`, `${input.target} ${inputDigest(input.hash)}`]),
     ...Object.entries(sources).map(([mount, source]) => [`/in/${mount}`, `${source.name} ${source.digest}`]),
+    ...throughInputs(planned, plan).map(({ step: deeper }) => [
+      'closure',
+      `${deeper.target} ${inputDigest(deeper.hash)}`,
+    ]),
   ];
   process.stdout.write(formatTable(rows));
   if (statement === undefined) return;
@@ -43,7 +47,14 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   }
 }
 
-function asJson({ step, buildKey, decision, reason, statement }: PlannedStep): object {
+/** What the inputs of a step were made with in their turn. */
+function throughInputs({ step }: PlannedStep, plan: readonly PlannedStep[]): readonly PlannedStep[] {
+  const shown = new Set([step, ...Object.values(step.inputs)]);
+  return plan.filter((candidate) => !shown.has(candidate.step));
+}
+
+function asJson(planned: PlannedStep, plan: readonly PlannedStep[]): object {
+  const { step, buildKey, decision, reason, statement } = planned;
   return {
     target: step.target,
     description: step.description,
@@ -53,6 +64,14 @@ function asJson({ step, buildKey, decision, reason, statement }: PlannedStep): o
     image: { name: step.image.name, digest: step.image.digest },
     inputs: Object.fromEntries(Object.entries(step.inputs).map(([mount, input]) => [mount, input.target])),
     sources: step.sources,
+    closure: plan
+      .filter((candidate) => candidate !== planned)
+      .map((candidate) => ({
+        target: candidate.step.target,
+        derivationHash: candidate.step.hash,
+        buildKey: candidate.buildKey,
+        artifact: candidate.statement && artifactOf(candidate.statement),
+      })),
     buildKey,
     decision,
     reason,
