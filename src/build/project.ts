@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { isTargetName } from '../model/names.ts';
@@ -45,8 +45,14 @@ export interface Project {
 }
 
 interface Folders {
-  readonly recipes: ReadonlyMap<string, ProjectRoot>;
-  readonly platforms: ReadonlyMap<string, ProjectRoot>;
+  readonly recipes: ReadonlyMap<string, Found>;
+  readonly platforms: ReadonlyMap<string, Found>;
+}
+
+/** The module of a recipe or platform, and the root that it stands in. */
+interface Found {
+  readonly root: ProjectRoot;
+  readonly file: string;
 }
 
 /** Opens the recipe folders of `roots`. */
@@ -60,9 +66,9 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
     async targets() {
       const { recipes, platforms } = await list();
       const names: string[] = [];
-      for (const [name, root] of recipes) {
+      for (const [name, { file }] of recipes) {
         // What cannot be loaded is a target, too: whoever asks for it is told what is wrong with it.
-        const module = await loadModule(recipeFile(root, name)).catch(() => undefined);
+        const module = await loadModule(file).catch(() => undefined);
         if (module?.kind !== 'platform-recipe') names.push(name);
         else for (const platform of platforms.keys()) names.push(`${name}-${platform}`);
       }
@@ -72,11 +78,11 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
     async locate(target) {
       const { recipes, platforms } = await list();
       const plain = recipes.get(target);
-      const matches: TargetLocation[] = plain === undefined ? [] : [location(target, target, plain, undefined)];
-      for (const [platform, platformRoot] of platforms) {
+      const matches: TargetLocation[] = plain === undefined ? [] : [location(target, plain, undefined)];
+      for (const [platform, { root }] of platforms) {
         const name = target.endsWith(`-${platform}`) ? target.slice(0, -platform.length - 1) : '';
-        const root = recipes.get(name);
-        if (root !== undefined) matches.push(location(target, name, root, { name: platform, root: platformRoot }));
+        const recipe = recipes.get(name);
+        if (recipe !== undefined) matches.push(location(target, recipe, { name: platform, root }));
       }
       if (matches.length > 1) {
         throw new VmbuildError(
@@ -91,9 +97,9 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
     load: (location) => loadModule(location.file),
 
     async platform(name) {
-      const root = (await list()).platforms.get(name);
-      if (root === undefined) throw new VmbuildError('RECIPE_NOT_FOUND', `no platform is called ${name}`);
-      const file = join(root.recipes, PLATFORMS, name, 'platform.ts');
+      const found = (await list()).platforms.get(name);
+      if (found === undefined) throw new VmbuildError('RECIPE_NOT_FOUND', `no platform is called ${name}`);
+      const { file } = found;
       const module = (await importDefault(file)) as Partial<PlatformModule> | undefined;
       if (module?.kind !== 'platform') {
         throw new VmbuildError('RECIPE_INVALID', `${file}: default export: must be definePlatform({…})`);
@@ -111,35 +117,40 @@ export function openProject(roots: readonly ProjectRoot[]): Project {
 }
 
 async function listFolders(roots: readonly ProjectRoot[]): Promise<Folders> {
-  const recipes = new Map<string, ProjectRoot>();
-  const platforms = new Map<string, ProjectRoot>();
+  const recipes = new Map<string, Found>();
+  const platforms = new Map<string, Found>();
   for (const root of roots) {
-    await collect(root, root.recipes, 'recipe.ts', recipes);
-    await collect(root, join(root.recipes, PLATFORMS), 'platform.ts', platforms);
+    await collect(root, root.recipes, 'recipe', recipes);
+    await collect(root, join(root.recipes, PLATFORMS), 'platform', platforms);
   }
   return { recipes, platforms };
 }
 
+/** Finds the folders with a `<module>.ts`, or with the `<module>.js` that was compiled from one. */
 async function collect(
   root: ProjectRoot,
   folder: string,
-  file: string,
-  found: Map<string, ProjectRoot>,
+  module: 'recipe' | 'platform',
+  found: Map<string, Found>,
 ): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(noEntries)) {
     const isFolder =
       entry.isDirectory() || (entry.isSymbolicLink() && (await stat(join(folder, entry.name))).isDirectory());
     const files = isFolder ? await readdir(join(folder, entry.name)) : [];
-    if (!files.includes(file)) continue;
+    const file = [`${module}.ts`, `${module}.js`].find((name) => files.includes(name));
+    if (file === undefined) continue;
     const path = join(folder, entry.name, file);
     if (!isTargetName(entry.name)) {
       throw new VmbuildError('RECIPE_INVALID', `${path}: folder name: must be lower-case letters, digits and hyphens`);
     }
     const other = found.get(entry.name);
     if (other !== undefined) {
-      throw new VmbuildError('RECIPE_DUPLICATE', `${entry.name} is defined in ${other.recipes} and in ${root.recipes}`);
+      throw new VmbuildError(
+        'RECIPE_DUPLICATE',
+        `${entry.name} is defined in ${other.root.recipes} and in ${root.recipes}`,
+      );
     }
-    found.set(entry.name, root);
+    found.set(entry.name, { root, file: path });
   }
 }
 
@@ -148,17 +159,8 @@ function noEntries(error: unknown): never[] {
   throw error;
 }
 
-function recipeFile(root: ProjectRoot, name: string): string {
-  return join(root.recipes, name, 'recipe.ts');
-}
-
-function location(
-  target: string,
-  name: string,
-  root: ProjectRoot,
-  platform: PlatformLocation | undefined,
-): TargetLocation {
-  return { target, root, folder: join(root.recipes, name), file: recipeFile(root, name), platform };
+function location(target: string, { root, file }: Found, platform: PlatformLocation | undefined): TargetLocation {
+  return { target, root, folder: dirname(file), file, platform };
 }
 
 async function loadModule(file: string): Promise<RecipeModule> {

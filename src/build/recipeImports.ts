@@ -1,6 +1,6 @@
 import { registerHooks } from 'node:module';
+import { RECIPE_API } from '../io/program.ts';
 
-const SELF = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url).href;
 let registered = false;
 
 /**
@@ -12,6 +12,6 @@ export function registerRecipeImports(): void {
   registered = true;
   registerHooks({
     resolve: (specifier, context, next) =>
-      specifier === 'vmbuild' ? { url: SELF, shortCircuit: true } : next(specifier, context),
+      specifier === 'vmbuild' ? { url: RECIPE_API, shortCircuit: true } : next(specifier, context),
   });
 }

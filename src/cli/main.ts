@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { exitCodeOf } from './exitCodes.ts';
 import { errorAsJson, renderError } from './render/error.ts';
 
-/** Version of the running program, from its package.json. */
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+const { version } = packageJson;
 
 /**
  * The command line. Each command's code is loaded when it runs, so that `vmbuild ls` does not pay for what

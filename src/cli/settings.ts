@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import type { ProjectRoot } from '../build/project.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
+import { IS_CHECKOUT, PROGRAM_FOLDER } from '../io/program.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { firstIssue } from '../model/recipeSchema.ts';
 
@@ -32,21 +32,30 @@ const configSchema = v.strictObject({
 /** The user's configuration file. */
 type UserConfig = v.InferOutput<typeof configSchema>;
 
-/** The folder of the program: a checkout, or the installed package. */
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-/** Where the user's configuration is read from: `$XDG_CONFIG_HOME/vmbuild/config.json`. */
-function configPath(): string {
-  const folder = process.env['XDG_CONFIG_HOME'];
+/** The user's folder for files of one kind (XDG Base Directory Specification), and vmbuild's in it. */
+function userFolder(variable: 'XDG_CONFIG_HOME' | 'XDG_DATA_HOME', standard: string): string {
+  const folder = process.env[variable];
   // The specification has empty and relative ones ignored: what a working directory holds is not the user's word.
-  const base = folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), '.config');
-  return join(base, 'vmbuild', 'config.json');
+  return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), standard), 'vmbuild');
 }
 
-/** The store's folder: --store, VMBUILD_STORE, the configuration, or `cache/` of the checkout. */
+/** Where the user's configuration is read from. */
+function configPath(): string {
+  return join(userFolder('XDG_CONFIG_HOME', '.config'), 'config.json');
+}
+
+/** The store's folder: --store, VMBUILD_STORE, the configuration, or the default. */
 export async function storeFolder(options: GlobalOptions): Promise<string> {
   const environment = process.env['VMBUILD_STORE'];
-  return resolve(options.store ?? (environment || (await readConfig()).store || join(PACKAGE_ROOT, 'cache')));
+  return resolve(options.store ?? (environment || (await readConfig()).store || defaultStore()));
+}
+
+/**
+ * `cache/` of a checkout. An installed package may belong to root, and is replaced as a whole when it is updated; its store is the
+ * user's. It lies with the data and not with the caches, which people and programs empty without a thought.
+ */
+function defaultStore(): string {
+  return IS_CHECKOUT ? join(PROGRAM_FOLDER, 'cache') : join(userFolder('XDG_DATA_HOME', '.local/share'), 'store');
 }
 
 /** The program's own recipes, and those given with --recipes. */
@@ -54,7 +63,7 @@ export function projectRoots(options: GlobalOptions): readonly ProjectRoot[] {
   const root = (recipes: string): ProjectRoot => ({ recipes, images: join(recipes, '..', 'docker') });
   return [
     ...options.recipes.map((folder) => root(namedFolder('--recipes', folder))),
-    root(join(PACKAGE_ROOT, 'recipes')),
+    root(join(PROGRAM_FOLDER, 'recipes')),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { parentPort, Worker } from 'node:worker_threads';
+import { MODULE_EXTENSION } from '../io/program.ts';
 import { type ErrorCode, systemErrorCode, VmbuildError } from '../model/errors.ts';
 
 /** What a worker thread sends back: errors lose their class and their fields on the way, so they go in parts. */
@@ -41,8 +42,7 @@ export async function runInWorkers<Job, Result>(
 ): Promise<Result[]> {
   const { signal } = options;
   signal?.throwIfAborted();
-  // Run from source the files end in .ts, from a package in .js; nothing rewrites this URL.
-  const file = new URL(`./${worker}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const file = new URL(`./${worker}${MODULE_EXTENSION}`, import.meta.url);
   const results = Array.from<Result>({ length: jobs.length });
   let next = 0;
   let done = 0;

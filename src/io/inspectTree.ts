@@ -3,6 +3,7 @@ import { toDigest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import type { InspectReply } from './inspectTreeWorker.ts';
+import { MODULE_EXTENSION } from './program.ts';
 import { isSmallFolder } from './smallFolder.ts';
 import { treeFacts } from './treeFacts.ts';
 
@@ -17,10 +18,7 @@ export async function inspectTree(folder: string): Promise<ArtifactFacts> {
 }
 
 async function inspectInWorker(folder: string): Promise<ArtifactFacts> {
-  const url = new URL(
-    import.meta.url.endsWith('.ts') ? './inspectTreeWorker.ts' : './inspectTreeWorker.js',
-    import.meta.url,
-  );
+  const url = new URL(`./inspectTreeWorker${MODULE_EXTENSION}`, import.meta.url);
   const worker = new Worker(url, { workerData: folder, execArgv: [] });
   try {
     const reply = await new Promise<InspectReply>((resolve, reject) => {
