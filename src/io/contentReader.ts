@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Digest } from '../model/digest.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import type { TreeKind } from './tree.ts';
+import { MODULE_EXTENSION } from './program.ts';
 
 /** What is to be read: a file, or a folder as a tree of a kind. */
 export interface ContentJob {
@@ -34,7 +35,7 @@ export interface ContentReader extends AsyncDisposable {
 
 /** Starts a reader with up to `threads` threads. */
 export function openContentReader(threads: number): ContentReader {
-  const file = new URL(import.meta.url.endsWith('.ts') ? './contentWorker.ts' : './contentWorker.js', import.meta.url);
+  const file = new URL(`./contentWorker${MODULE_EXTENSION}`, import.meta.url);
   const all: Worker[] = [];
   const idle: Worker[] = [];
   const waiting: ((worker: Worker) => void)[] = [];
