@@ -13,6 +13,9 @@ import { realiseStep } from './realiseStep.ts';
 /** Assumed for a step that this machine has never run: as long as a middling compile. */
 const UNKNOWN_DURATION_MS = 120_000;
 
+/** Outputs that are hashed and flushed at once: a few share what the disk takes long for, many would only crowd it. */
+const FINISHING = 4;
+
 const REPORT = 'This is a defect in vmbuild. Please report it with the output of VMBUILD_DEBUG=1 vmbuild …';
 
 /**
@@ -36,7 +39,8 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     (step) => durations.get(step.hash) ?? UNKNOWN_DURATION_MS,
   );
   const urgent = (planned: PlannedStep): number => urgency.get(planned.step.hash) ?? 0;
-  const queue = new PQueue({ concurrency: options.jobs });
+  const executing = new PQueue({ concurrency: options.jobs });
+  const finishing = new PQueue({ concurrency: FINISHING });
   const running = new Map<Digest, Promise<RealisedStep>>();
   const finished: RealisedStep[] = [];
   let firstFailure: VmbuildError | undefined;
@@ -57,14 +61,17 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
       rebuild,
       missing: planned.decision === 'build',
       provisioner,
-      slot: (work) => {
+      executing: (work) => {
         emit({ type: 'step-queued', target: step.target });
-        return queue.add(
+        return executing.add(
           async () => {
             signal.throwIfAborted();
             if (firstFailure !== undefined) throw new NotStarted(step.target, firstFailure);
             try {
-              return await work();
+              const result = await work();
+              // Where outputs come faster than the disk takes them, the next execution waits.
+              await finishing.onSizeLessThan(1);
+              return result;
             } catch (error) {
               // Noted before the queue goes on to its next step.
               if (!signal.aborted) firstFailure ??= ofStep(step.target, error);
@@ -75,6 +82,7 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
           { priority: urgent(planned) },
         );
       },
+      finishing: (work) => finishing.add(work),
     });
     finished.push(result);
     if (result.how === 'reused' && planned.lastBuilt?.buildKey !== result.buildKey) await noteReuse(store, result);

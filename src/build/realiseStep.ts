@@ -26,9 +26,14 @@ interface StepOptions extends Omit<RealiseOptions, 'rebuild'> {
   /** The plan has looked for it a moment ago, in vain. */
   readonly missing: boolean;
   readonly provisioner: Provisioner;
-  /** Runs work when it is this step's turn. */
-  readonly slot: (work: () => Promise<RealisedStep>) => Promise<RealisedStep>;
+  /** Runs the step's execution when it is its turn. */
+  readonly executing: Turn;
+  /** Runs what comes after it, while other steps already execute. */
+  readonly finishing: Turn;
 }
+
+/** Runs work as soon as there is a place for it. */
+type Turn = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Everything that is known of a step once its inputs are there. */
 interface Job {
@@ -45,15 +50,21 @@ export async function realiseStep(step: Step, document: BuildKeyDocument, option
   if (present !== undefined && !options.rebuild) return reused(step, present, store);
 
   const provided = await provide(job, options);
-  return options.slot(async () => {
-    await using _lock = await acquireLock(store.layout.lock('build', job.key), {
-      signal,
-      onWait: () => emit({ type: 'step-waiting', target: step.target, reason: 'another vmbuild is building it' }),
-    });
+  // The lock and the scratch folder are held from the execution until the record is written.
+  await using held = new AsyncDisposableStack();
+  const outcome = await options.executing(async () => {
+    held.use(
+      await acquireLock(store.layout.lock('build', job.key), {
+        signal,
+        onWait: () => emit({ type: 'step-waiting', target: step.target, reason: 'another vmbuild is building it' }),
+      }),
+    );
     const meanwhile = await findRealisation(store, job.key);
     if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
-    return await execute(job, provided, options);
+    const scratch = held.use(await temporaryFolder(store.layout.temporary, scratchPrefix()));
+    return await execute(job, provided, scratch.path, options);
   });
+  return 'statement' in outcome ? outcome : await options.finishing(() => finish(job, outcome, options));
 }
 
 /** What a step runs on, all of it in the store. */
@@ -74,23 +85,30 @@ async function provide({ step, document }: Job, { provisioner, store }: StepOpti
   return { image, inputs: Object.fromEntries(contents) };
 }
 
-async function execute(job: Job, provided: Provided, options: StepOptions): Promise<RealisedStep> {
+/** An execution that succeeded. */
+interface Execution {
+  readonly startedOn: Date;
+  readonly executorName: string;
+  readonly scratch: string;
+  /** What it left; below the scratch folder. */
+  readonly out: string;
+}
+
+/** Runs the step in the scratch folder and stores its log. */
+async function execute(job: Job, provided: Provided, scratch: string, options: StepOptions): Promise<Execution> {
   const { step, key } = job;
   const { store, emit } = options;
   const executor = await options.executor();
   const startedOn = new Date();
   emit({ type: 'step-started', target: step.target, buildKey: key, executor: executor.name });
 
-  await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
-  const { artifact } = await attempt(job, options, scratch.path, async () => {
-    const sandbox = join(scratch.path, 'sandbox');
-    const recipe = join(scratch.path, 'recipe');
+  const sandbox = join(scratch, 'sandbox');
+  await attempt(job, options, scratch, async () => {
+    const recipe = join(scratch, 'recipe');
     mkdirSync(sandbox, { mode: 0o700 });
     mkdirSync(recipe);
     writeRecipeFiles(step.files, recipe);
-    await using log = await openStepLog(join(scratch.path, 'log'), (text) =>
-      emit({ type: 'step-output', target: step.target, text }),
-    );
+    using log = openStepLog(join(scratch, 'log'), (text) => emit({ type: 'step-output', target: step.target, text }));
     const result = await executor
       .run({
         name: step.target,
@@ -105,17 +123,22 @@ async function execute(job: Job, provided: Provided, options: StepOptions): Prom
         signal: options.signal,
       })
       .catch(async (error: unknown) => {
-        await log.close();
+        log.close();
         // What the executor says matters more than whether its log could be kept.
         await storeLog(store, key, log.path).catch(() => {});
         throw error;
       });
-    await log.close();
+    log.close();
     await storeLog(store, key, log.path);
     if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
-    return { artifact: await adoptOutput(step, join(sandbox, 'out'), options) };
   });
-  return await record(job, artifact, { startedOn, executorName: executor.name }, options);
+  return { startedOn, executorName: executor.name, scratch, out: join(sandbox, 'out') };
+}
+
+/** Takes what the execution left into the store, and then records it. */
+async function finish(job: Job, execution: Execution, options: StepOptions): Promise<RealisedStep> {
+  const artifact = await attempt(job, options, execution.scratch, () => adoptOutput(job.step, execution.out, options));
+  return await record(job, artifact, execution, options);
 }
 
 /** Explains what went wrong in terms of the step, notes it as the step's last run, and keeps the scratch folder if wanted. */
@@ -166,12 +189,7 @@ async function adoptOutput(step: Step, out: string, { store }: StepOptions): Pro
   return adoptTree(store, out);
 }
 
-async function record(
-  job: Job,
-  artifact: ArtifactFacts,
-  run: { readonly startedOn: Date; readonly executorName: string },
-  options: StepOptions,
-): Promise<RealisedStep> {
+async function record(job: Job, artifact: ArtifactFacts, run: Execution, options: StepOptions): Promise<RealisedStep> {
   const { store } = options;
   const finishedOn = new Date();
   const durationMs = finishedOn.getTime() - run.startedOn.getTime();

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 
@@ -8,20 +7,24 @@ const TAIL_LINES = 20;
 const MAX_LINE = 500;
 
 /** The growing log of a running step. */
-export interface StepLog extends AsyncDisposable {
+export interface StepLog extends Disposable {
   /** Plain text, as it came. */
   readonly path: string;
   /** Takes the step's output; slow disks slow the step down instead of filling memory. */
   readonly stream: Writable;
   /** The last lines so far, control characters removed. */
   tail(): readonly string[];
-  /** Flushes to the file. May be called twice. */
-  close(): Promise<void>;
+  /** Nothing may be written afterwards. May be called twice. */
+  close(): void;
 }
 
-/** Opens a log file; `onText` sees everything as text as well, whole characters at a time. */
-export async function openStepLog(path: string, onText: (text: string) => void): Promise<StepLog> {
-  const file = createWriteStream(path);
+/**
+ * Opens a log file; `onText` sees everything as text as well, whole characters at a time. What is written is in the
+ * file when the write returns, so nothing can be left over at the end.
+ */
+export function openStepLog(path: string, onText: (text: string) => void): StepLog {
+  const descriptor = openSync(path, 'w');
+  let open = true;
   const decoder = new StringDecoder('utf8');
   let recent = '';
   const stream = new Writable({
@@ -29,17 +32,19 @@ export async function openStepLog(path: string, onText: (text: string) => void):
       const text = decoder.write(chunk);
       recent = (recent + text).slice(-TAIL_LINES * MAX_LINE);
       onText(text);
-      file.write(chunk, done);
+      try {
+        writeFileSync(descriptor, chunk);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
     },
   });
-  // A full disk shows up as the failed write of the log; the step is then ended by the executor, which may not be
-  // listening at this moment.
-  file.on('error', (error) => stream.destroy(error));
+  // A full disk destroys the stream; the step is then ended by the executor, which may not be listening at this moment.
   stream.on('error', () => {});
-  const close = async (): Promise<void> => {
-    if (file.closed) return;
-    file.end();
-    await finished(file).catch(() => {});
+  const close = (): void => {
+    if (open) closeSync(descriptor);
+    open = false;
   };
   return {
     path,
@@ -51,7 +56,7 @@ export async function openStepLog(path: string, onText: (text: string) => void):
         .filter((line) => line !== '')
         .slice(-TAIL_LINES),
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.dispose]: close,
   };
 }
 

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/build/events.ts';
 import type { Executor } from '../../src/executors/executor.ts';
+import { createNamespaceExecutor } from '../../src/executors/namespace/namespaceExecutor.ts';
 import { realise } from '../../src/build/realise.ts';
 import type { RealisedStep } from '../../src/build/realised.ts';
 import { acquireLock } from '../../src/io/lock.ts';
@@ -230,12 +231,20 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('realising'), () => {
     changed['all/recipe.ts'] = scriptRecipe('cat /in/*/y >/out/x', {
       inputs: { q: 'quick', m: 'middling', s: 'slow' },
     });
-    const { executed, events } = await run(await fixture(changed), ['all'], { store, jobs: 1 });
+    const order: string[] = [];
+    const namespaces = createNamespaceExecutor();
+    const executor: Executor = {
+      ...namespaces,
+      run: async (request) => {
+        order.push('begin');
+        const result = await namespaces.run(request);
+        order.push('end');
+        return result;
+      },
+    };
+    const { executed } = await run(await fixture(changed), ['all'], { store, jobs: 1, executor });
     expect(executed).toEqual(['slow', 'middling', 'quick', 'all']);
-    const order = events.flatMap((event) =>
-      event.type === 'step-started' || event.type === 'step-finished' ? [event.type] : [],
-    );
-    expect(order).toEqual(Array.from({ length: 4 }, () => ['step-started', 'step-finished']).flat());
+    expect(order).toEqual(Array.from({ length: 4 }, () => ['begin', 'end']).flat());
   });
 });
 
