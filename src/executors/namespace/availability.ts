@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import type { Availability } from '../executor.ts';
 
 /** Switches with which distributions forbid user namespaces to ordinary users, and how to allow them. */
@@ -10,7 +11,7 @@ const SWITCHES = [
   },
   {
     file: '/proc/sys/user/max_user_namespaces',
-    forbids: (value: number) => value < 2,
+    forbids: (value: number) => value < 1,
     hint: 'sudo sysctl user.max_user_namespaces=10000',
   },
   {
@@ -20,30 +21,19 @@ const SWITCHES = [
   },
 ] as const;
 
-/** Programs of Debian's util-linux and mount packages that the executor starts. */
-const PROGRAMS = [
-  { name: 'unshare', package: 'util-linux' },
-  { name: 'setpriv', package: 'util-linux' },
-  { name: 'mount', package: 'mount' },
-] as const;
-
-/** Finds out why namespaces do not work here; `message` is what the attempt printed. */
-export function explainUnavailable(message: string): Availability {
-  const hints: string[] = [];
-  for (const program of PROGRAMS) {
-    if (!['/usr/bin', '/bin', '/usr/sbin', '/sbin'].some((folder) => existsSync(`${folder}/${program.name}`))) {
-      hints.push(`${program.name} is missing: sudo apt-get install ${program.package}`);
-    }
-  }
-  for (const { file, forbids, hint } of SWITCHES) {
+/** Finds out why namespaces do not work here; `error` is what the attempt threw or said. */
+export function explainUnavailable(error: unknown): Availability {
+  if (error instanceof VmbuildError) return { available: false, reason: error.message, hints: error.hints };
+  const hints = SWITCHES.flatMap(({ file, forbids, hint }) => {
     const value = readNumber(file);
-    if (value !== undefined && forbids(value))
-      hints.push(`user namespaces are switched off (${file} is ${value}): ${hint}`);
-  }
+    return value === undefined || !forbids(value)
+      ? []
+      : [`user namespaces are switched off (${file} is ${value}): ${hint}`];
+  });
   if (hints.length === 0) {
     hints.push('This is often so inside a container: start it with --privileged, or run vmbuild outside of it.');
   }
-  return { available: false, reason: `namespaces cannot be made: ${message || 'no message'}`, hints };
+  return { available: false, reason: `the sandbox cannot be set up: ${errorMessage(error)}`, hints };
 }
 
 function readNumber(file: string): number | undefined {

@@ -1,0 +1,66 @@
+import { resolve } from 'node:path';
+import { SANDBOX } from '../../model/sandbox.ts';
+import type { StepRequest } from '../executor.ts';
+import { mountActions } from './mounts.ts';
+import { SECCOMP_FILTER } from './seccompFilter.ts';
+
+/** Numbers of <asm-generic/resource.h>. */
+const RLIMITS = [
+  ['nofile', 7],
+  ['core', 4],
+  ['stack', 3],
+] as const;
+
+/** What is different from sandbox to sandbox. */
+export interface SandboxParameters extends Pick<StepRequest, 'scratch' | 'recipe' | 'inputs'> {
+  readonly rootfs: string;
+  /** May be empty: the sandbox is then set up, and that is all. */
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Describes a sandbox to enter.pl. */
+export function describeSandbox(parameters: SandboxParameters): Buffer {
+  // enter.pl works in the root folder.
+  const at = (name: string): string => resolve(parameters.scratch, name);
+  const parts = {
+    rootfs: resolve(parameters.rootfs),
+    recipe: resolve(parameters.recipe),
+    inputs: parameters.inputs,
+    build: at('build'),
+    out: at('out'),
+  };
+  return encode({
+    parent: [process.pid],
+    uid: [SANDBOX.uid],
+    gid: [SANDBOX.gid],
+    cgroups: [],
+    hostname: [SANDBOX.hostname],
+    root: [at('root')],
+    folders: [at('root'), parts.build, parts.out],
+    mounts: mountActions(parts).flat(),
+    workDir: [SANDBOX.workDir],
+    limits: RLIMITS.flatMap(([name, number]) => [name, number, SANDBOX.rlimits[name]]),
+    umask: [SANDBOX.umask],
+    filter: [SECCOMP_FILTER],
+    environment: Object.entries(parameters.environment).flat(),
+    command: parameters.command,
+  });
+}
+
+/** The length of what follows, then for each entry its name, the number of its values, and these. */
+function encode(description: Readonly<Record<string, readonly (string | number | Uint8Array)[]>>): Buffer {
+  const fields = Object.entries(description).flatMap(([name, values]) => [name, values.length, ...values]);
+  return withLength(Buffer.concat(fields.map((field) => withLength(asBytes(field)))));
+}
+
+function asBytes(field: string | number | Uint8Array): Uint8Array {
+  return typeof field === 'object' ? field : Buffer.from(String(field));
+}
+
+/** Four bytes, big-endian, and the bytes themselves. */
+function withLength(bytes: Uint8Array): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
