@@ -39,10 +39,13 @@ export async function isWritable(path: string): Promise<boolean> {
 
 /**
  * Writes a file so that, whatever happens, a reader finds the old content or all of the new: into a temporary
- * file beside it, flushed, renamed, and the folder flushed.
+ * file, flushed, renamed, and the folder flushed.
+ *
+ * @param staging what the path of the temporary file begins with, on the same file system; by default it is beside the
+ * file. Who is killed meanwhile leaves it there, so it should be where somebody sweeps.
  */
-export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
-  await replaceFile(path, data, flush);
+export async function writeFileAtomic(path: string, data: string | Uint8Array, staging?: string): Promise<void> {
+  await replaceFile(path, data, staging, flush);
   await flush(dirname(path));
 }
 
@@ -50,18 +53,20 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
  * The same for what may be lost: other processes find the old content or all of the new, but after a power cut the
  * file may be the old one, or empty.
  */
-export async function writeFileUnflushed(path: string, data: string | Uint8Array): Promise<void> {
-  await replaceFile(path, data, async () => {});
+export async function writeFileUnflushed(path: string, data: string | Uint8Array, staging?: string): Promise<void> {
+  await replaceFile(path, data, staging, async () => {});
 }
 
 async function replaceFile(
   path: string,
   data: string | Uint8Array,
+  staging: string | undefined,
   beforeRename: (temporary: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true });
-  const temporary = join(folder, `.${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`);
+  const prefix = staging ?? join(folder, `.${basename(path)}.`);
+  const temporary = `${prefix}${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
     writeFileSync(temporary, data, { flag: 'wx', mode: 0o644 });
     await beforeRename(temporary);

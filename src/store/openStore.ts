@@ -46,7 +46,11 @@ export async function openStoreForReading(root: string): Promise<Store> {
 
 /** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
 async function checkFormat(layout: StoreLayout): Promise<void> {
-  if ((await readableFormat(layout)) === undefined) await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`);
+  if ((await readableFormat(layout)) !== undefined) return;
+  // Not in tmp/, which must not be there before the format. Who was killed here left its file, and no store.
+  await mkdir(layout.root, { recursive: true });
+  await sweep(layout.root, '.format.');
+  await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`, join(layout.root, `.format.${ownerPrefix()}`));
 }
 
 /** The store's format, one that this program knows; undefined where there is no store yet. */
@@ -92,15 +96,20 @@ function explainOpening(error: unknown, layout: StoreLayout): unknown {
 }
 
 /** A process marks its folders in tmp/ with who it is; those of the dead are rubbish. */
-async function sweep(temporary: string): Promise<void> {
-  for (const name of await readdir(temporary)) {
-    if (!isOwnerAlive(name)) await removeTree(join(temporary, name));
+async function sweep(folder: string, prefix = ''): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(prefix) && !isOwnerAlive(name.slice(prefix.length))) await removeTree(join(folder, name));
   }
 }
 
 /** Prefix of a scratch folder of this process in tmp/. */
 export function scratchPrefix(): string {
   return ownerPrefix();
+}
+
+/** What the path of a temporary file of this process begins with. It is swept like a scratch folder. */
+export function stagingPath({ layout }: Store): string {
+  return join(layout.temporary, scratchPrefix());
 }
 
 function unusable(layout: StoreLayout, problem: string, cause?: unknown): VmbuildError {

@@ -6,7 +6,7 @@ import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
 import { findTree } from './artifacts.ts';
-import type { Store } from './openStore.ts';
+import { stagingPath, type Store } from './openStore.ts';
 
 const digest = v.pipe(
   v.string(),
@@ -68,7 +68,7 @@ export async function recordRealisation(store: Store, statement: Realisation): P
     throw new VmbuildError('INTERNAL', `a realisation was to be recorded before its artifact ${artifactOf(statement)}`);
   }
   try {
-    await writeFileAtomic(store.layout.realisation(key), `${JSON.stringify(statement, null, 1)}\n`);
+    await writeFileAtomic(store.layout.realisation(key), `${JSON.stringify(statement, null, 1)}\n`, stagingPath(store));
   } catch (error) {
     throw explainSystemError(error, 'recording a realisation');
   }
@@ -113,7 +113,7 @@ export async function noteRun(
   const before = await readTargetRecord(store, target);
   const record: TargetRecord = { target, last: { ...run, outcome }, built: outcome === 'built' ? run : before?.built };
   try {
-    await writeFileUnflushed(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`);
+    await writeFileUnflushed(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`, stagingPath(store));
   } catch (error) {
     throw explainSystemError(error, 'noting the run of a target');
   }

@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../src/io/files.ts';
-import { openStore, openStoreForReading, scratchPrefix } from '../../src/store/openStore.ts';
+import { openStore, openStoreForReading, scratchPrefix, stagingPath } from '../../src/store/openStore.ts';
 import { temporary } from '../support/temporary.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -143,6 +143,21 @@ describe('scratch folders', () => {
     await dead.kill();
     await Promise.all(Array.from({ length: 8 }, () => openStore(root)));
     expect(await readdir(join(root, 'tmp'))).toEqual([]);
+  });
+});
+
+describe('temporary files', () => {
+  it('of who was killed while it wrote a record, or made the store, go when a store is opened', async () => {
+    const root = await temporary();
+    const dead = '00000000.1.1.1.17.abc.tmp';
+    await writeFile(join(root, `.format.${dead}`), '');
+    await writeFile(join(root, `.format.${scratchPrefix()}17.abc.tmp`), '');
+    const store = await openStore(root);
+    expect((await readdir(root)).sort()).toEqual([`.format.${scratchPrefix()}17.abc.tmp`, 'format', 'tmp']);
+    await writeFile(join(root, 'tmp', dead), '');
+    await writeFile(`${stagingPath(store)}17.abc.tmp`, '');
+    await openStore(root);
+    expect(await readdir(join(root, 'tmp'))).toEqual([`${scratchPrefix()}17.abc.tmp`]);
   });
 });
 
