@@ -159,6 +159,7 @@ describe
     ['unmount', 'umount /tmp'],
     ['remount the root writable', 'mount -o remount,bind,rw /'],
     ['make a device', 'mknod /tmp/sda b 8 0'],
+    ['change the mode of a device, whose node is the machine’s', 'chmod 666 /dev/null || touch -d @0 /dev/zero'],
     ['change the root', 'chroot / true'],
     ['make another user namespace', 'unshare --user true'],
     ['make another user namespace and be its root', 'unshare --map-root-user --mount true'],

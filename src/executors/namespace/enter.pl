@@ -170,16 +170,16 @@ sub mount_at {
   call("$what cannot be mounted on $target", 'mount', $source, $target, $type, $flags, $data);
 }
 
-# Access is "readonly", "writable" or "device". In a user namespace the kernel refuses to drop nosuid, nodev or noexec
-# of the mount that something comes from (mount_namespaces(7), "locked"), so these are repeated; f_flags of statfs(2)
-# has the same bits.
+# Access is "readonly", "writable" or "device". A device can be written to on a read-only mount as well, but a step of
+# root, whose file the machine's node is, cannot change its mode. In a user namespace the kernel refuses to drop nosuid,
+# nodev or noexec of the mount that something comes from (mount_namespaces(7), "locked"), so these are repeated; f_flags
+# of statfs(2) has the same bits.
 sub bind {
   my ($target, $source, $access) = @_;
   mount_at($target, $source, 0, $MS_BIND, 0);
-  return if $access eq 'device';
   call($target, 'statfs', $target, my $facts = "\0" x 120);
   my $kept = unpack('x80 Q', $facts) & ($MS_NOSUID | $MS_NODEV | $MS_NOEXEC);
-  my $flags = $kept | $MS_NOSUID | $MS_NODEV | ($access eq 'readonly' ? $MS_RDONLY : 0);
+  my $flags = $kept | $MS_NOSUID | ($access eq 'device' ? 0 : $MS_NODEV) | ($access eq 'writable' ? 0 : $MS_RDONLY);
   mount_at($target, 0, 0, $MS_BIND | $MS_REMOUNT | $flags, 0);
 }
 
