@@ -4,7 +4,9 @@ import type { Digest } from '../model/digest.ts';
 import { artifactOf, durationOf, type Realisation } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
+import { noteRun } from '../store/realisations.ts';
 import type { Emit, How } from './events.ts';
+import type { PlannedStep } from './plan.ts';
 
 /** How a realisation is to be done. */
 export interface RealiseOptions {
@@ -50,4 +52,24 @@ export function reused(step: Step, statement: Realisation, store: Store): Realis
     path: store.layout.tree(artifact),
     durationMs: durationOf(statement),
   };
+}
+
+/** Tells that a step has its artifact. */
+export async function tellFinished(
+  result: RealisedStep,
+  { lastBuilt }: PlannedStep,
+  { store, emit }: Pick<RealiseOptions, 'store' | 'emit'>,
+): Promise<RealisedStep> {
+  const { step, how, buildKey, artifact, durationMs } = result;
+  // A target whose recipe went back to an older state has that older result as its last one again.
+  if (how === 'reused' && lastBuilt?.buildKey !== buildKey) {
+    await noteRun(store, step.target, 'built', {
+      derivation: step.hash,
+      buildKey,
+      at: new Date().toISOString(),
+      durationMs,
+    });
+  }
+  emit({ type: 'step-finished', target: step.target, how, buildKey, artifact, durationMs });
+  return result;
 }

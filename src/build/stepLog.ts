@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { printable } from '../model/printable.ts';
 
 /** Lines that an error message quotes. */
 const TAIL_LINES = 20;
@@ -58,9 +59,4 @@ export function openStepLog(path: string, onText: (text: string) => void): StepL
     close,
     [Symbol.dispose]: close,
   };
-}
-
-/** Removes control characters, so that a build cannot play tricks with the terminal of whoever reads its log. */
-export function printable(text: string): string {
-  return text.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }

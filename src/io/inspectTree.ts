@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { toDigest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
@@ -19,6 +18,8 @@ export async function inspectTree(folder: string): Promise<ArtifactFacts> {
 
 async function inspectInWorker(folder: string): Promise<ArtifactFacts> {
   const url = new URL(`./inspectTreeWorker${MODULE_EXTENSION}`, import.meta.url);
+  // Loaded here: everything that only looks whether an artifact is there starts faster without.
+  const { Worker } = await import('node:worker_threads');
   const worker = new Worker(url, { workerData: folder, execArgv: [] });
   try {
     const reply = await new Promise<InspectReply>((resolve, reject) => {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exists, flush, removeTree } from '../io/files.ts';
@@ -66,6 +65,8 @@ export async function flushTree(folder: string): Promise<void> {
  */
 async function flushFileSystem(folder: string): Promise<void> {
   try {
+    // Loaded here: everything that only looks whether an artifact is there starts faster without.
+    const { spawn } = await import('node:child_process');
     const code = await new Promise<number | null>((resolve, reject) => {
       const child = spawn('sync', ['--file-system', folder], { stdio: 'ignore' });
       child.on('error', reject);

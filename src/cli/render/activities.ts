@@ -1,5 +1,5 @@
 import type { BuildEvent } from '../../build/events.ts';
-import { printable } from '../../build/stepLog.ts';
+import { printable } from '../../model/printable.ts';
 import { transferProgress } from './sentences.ts';
 
 /** Something that goes on, and the last that was heard of it. */

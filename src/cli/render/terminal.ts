@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { BuildEvent } from '../../build/events.ts';
-import { printable } from '../../build/stepLog.ts';
+import { printable } from '../../model/printable.ts';
 import { formatDuration } from '../format.ts';
 import { type Activities, trackActivity } from './activities.ts';
 import type { Renderer, Sink } from './renderer.ts';
