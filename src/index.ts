@@ -9,6 +9,7 @@ export {
   https,
   local,
 } from './model/recipe.ts';
+export type { BlobSlot, BlobSlots } from './model/blobSlot.ts';
 export type {
   FlashBudget,
   Platform,

@@ -1,4 +1,5 @@
 import { debian, definePlatformRecipe } from 'vmbuild';
+import { vmbootFlash } from '../shared/vmbootFlash.ts';
 
 export default definePlatformRecipe((platform) => ({
   description: `coreboot for ${platform.name}, with Linux and the initramfs as its payload`,
@@ -16,8 +17,13 @@ export default definePlatformRecipe((platform) => ({
     'build.sh',
     'patches/0001-date-from-source-date-epoch.patch',
     { from: 'shared/check-wanted.sh', to: 'check-wanted.sh' },
+    'check-symbols.py',
     platform.file('coreboot.defconfig'),
+    ...(platform.corebootFiles ?? []).map((path) => platform.file(path)),
+    ...(platform.corebootFiles?.includes('fsp.json') === true ? ['fsp-headers.py'] : []),
   ],
   env: { KERNEL_COMMAND_LINE: platform.kernelCommandLine },
   command: ['bash', '/recipe/build.sh'],
+  flashBudget: vmbootFlash(platform),
+  lacks: platform.blobs ?? {},
 }));

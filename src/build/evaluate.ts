@@ -1,3 +1,4 @@
+import type { BlobSlots } from '../model/blobSlot.ts';
 import { BUILD_PLATFORM, DEFAULT_SOURCE_DATE_EPOCH, SANDBOX_VERSION } from '../model/buildKey.ts';
 import { type Derivation, derivationHash } from '../model/derivation.ts';
 import type { Digest } from '../model/digest.ts';
@@ -25,6 +26,8 @@ export interface Step {
   /** Mount name → source. */
   readonly sources: Readonly<Record<string, Source>>;
   readonly flashBudget: FlashBudget | undefined;
+  /** Vendor blobs that the artifact is made without. */
+  readonly lacks: BlobSlots;
 }
 
 /** An image as planning knows it: from its lock alone. */
@@ -178,5 +181,6 @@ async function resolve(
     inputs,
     sources,
     flashBudget: recipe.flashBudget,
+    lacks: recipe.lacks ?? {},
   };
 }

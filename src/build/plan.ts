@@ -27,7 +27,7 @@ export type Plan = readonly PlannedStep[];
 /**
  * Looks every step up in the store. Touches no network, assembles nothing, starts nothing.
  *
- * @throws VmbuildError BUDGET_EXCEEDED if parts whose sizes are known do not fit already.
+ * @throws VmbuildError BUDGET_EXCEEDED if the flash is too small, or if parts whose sizes are known do not fit already.
  */
 export async function planSteps(targets: readonly Step[], store: Store): Promise<Plan> {
   const planned = new Map<Digest, PlannedStep>();
@@ -40,7 +40,8 @@ export async function planSteps(targets: readonly Step[], store: Store): Promise
     planned.set(step.hash, await planStep(step, inputs, store));
   }
   const plan = [...planned.values()];
-  for (const { step } of plan) checkBudget(step, plan);
+  // The targets that a person named come last in the plan, and an error should speak of them.
+  for (const { step } of plan.toReversed()) checkBudget(step, plan);
   return plan;
 }
 
@@ -52,7 +53,7 @@ export function checkBudget(step: Step, plan: Iterable<Pick<PlannedStep, 'step' 
 /** The rows of a step's size table, in the order of the recipe. */
 export function budgetRows(step: Step, plan: Iterable<Pick<PlannedStep, 'step' | 'statement'>>): readonly BudgetRow[] {
   const statements = new Map([...plan].map((planned) => [planned.step.target, planned.statement]));
-  return Object.entries(step.flashBudget?.parts ?? {}).map(([part, { input, file }]) => {
+  return Object.entries(step.flashBudget?.parts ?? {}).map(([part, { input, file, about }]) => {
     const wrong = (problem: string): VmbuildError =>
       new VmbuildError('RECIPE_INVALID', `${step.recipeFile}: flashBudget.parts.${part}: ${problem}`);
     // A part that is looked for in the wrong place would never be counted.
@@ -60,7 +61,7 @@ export function budgetRows(step: Step, plan: Iterable<Pick<PlannedStep, 'step' |
     const statement = statements.get(input);
     const size = statement && filesOf(statement).find((subject) => subject.name === file)?.annotations.size;
     if (statement !== undefined && size === undefined) throw wrong(`${input} has no file ${file}`);
-    return { part, size };
+    return { part, size, about };
   });
 }
 

@@ -2,6 +2,7 @@
  * What people write: recipes, platforms and sources as typed data. The functions here only mark what
  * they are given, so that loading a recipe does no work; build/evaluate.ts checks and resolves it.
  */
+import type { BlobSlots } from './blobSlot.ts';
 
 /** A file for /recipe: a path relative to the recipe's folder, or one from another folder below recipes/. */
 export type RecipeFile = string | { readonly from: string; readonly to: string };
@@ -59,12 +60,15 @@ export interface GoToolchainSource {
 
 export type SourceDeclaration = DebianSource | HttpsSource | LocalSource | GomodSource | GoToolchainSource;
 
-/** What must fit into the flash, for the check at planning time. */
+/** What must fit into the flash, for the check at planning time. All sizes are bytes. */
 export interface FlashBudget {
-  /** Bytes. */
+  /** What the parts may take together. */
   readonly limit: number;
-  /** What a person calls the part → the file of a target that fills it. */
-  readonly parts: Readonly<Record<string, { readonly input: string; readonly file: string }>>;
+  /** What there must be room for at least, whatever the parts' sizes are today; with `flash`. */
+  readonly needed?: number;
+  readonly flash?: Pick<Flash, 'size' | 'taken'>;
+  /** What a person calls the part → the file of a target that fills it, and about how large it is before it is built. */
+  readonly parts: Readonly<Record<string, { readonly input: string; readonly file: string; readonly about?: number }>>;
 }
 
 /** How one artifact is made. */
@@ -83,15 +87,32 @@ export interface Recipe {
   /** Seconds since 1970; 1980-01-01 unless given. */
   readonly sourceDateEpoch?: number;
   readonly flashBudget?: FlashBudget;
+  /** Vendor blobs without which the artifact does not work on its platform, and that it is made without. */
+  readonly lacks?: BlobSlots;
+}
+
+/** A platform's flash chip. All sizes are bytes. */
+interface Flash {
+  readonly size: number;
+  /** What of it cannot be ours, and how much that is: the flash descriptor, the vendor's regions. */
+  readonly taken?: Readonly<Record<string, number>>;
+  /** What VMBoot may take of the rest. */
+  readonly budget: number;
 }
 
 /** What is particular to one board. */
 export interface PlatformDescription {
   readonly description: string;
-  /** Bytes: the flash chip, and what VMBoot may take of it. */
-  readonly flash: { readonly size: number; readonly budget: number };
+  readonly flash: Flash;
   /** Of the outer Linux, the one in flash. */
   readonly kernelCommandLine: string;
+  /**
+   * Files of the folder that coreboot's build takes besides `coreboot.defconfig`: `flash.fmd` (flash layout), `fsp.json`
+   * (binary interface of the FSP), `mainboard/<vendor>/<board>/…` (a board that coreboot itself lacks).
+   */
+  readonly corebootFiles?: readonly string[];
+  /** The vendor blobs that the board needs, by the name of their slot. */
+  readonly blobs?: BlobSlots;
 }
 
 /** A platform as recipes see it. */

@@ -1,5 +1,7 @@
 import * as v from 'valibot';
+import { DESCRIPTOR_REGIONS, LICENCE_CLASSES } from './blobSlot.ts';
 import { isDigest } from './digest.ts';
+import { availableFlash } from './flashBudget.ts';
 import { isMountName, isTargetName } from './names.ts';
 import { RESERVED_VARIABLES } from './sandbox.ts';
 
@@ -68,6 +70,26 @@ const source = v.variant('type', [
   }),
 ]);
 
+const line = v.pipe(v.string(), v.regex(/^[^\n\t\0]+$/, 'must be one line of text'));
+const sizes = v.record(line, bytes);
+
+/** Vendor blobs by the names of their slots. */
+const blobs = v.record(
+  target,
+  v.strictObject({
+    what: line,
+    licence: v.picklist(LICENCE_CLASSES),
+    from: v.pipe(v.array(line), v.minLength(1)),
+    sha256: v.optional(digest),
+    size: v.optional(bytes),
+    fills: v.union([
+      v.strictObject({ cbfs: v.pipe(v.array(line), v.minLength(1)) }),
+      v.strictObject({ region: v.picklist(DESCRIPTOR_REGIONS) }),
+    ]),
+    optional: v.optional(v.boolean()),
+  }),
+);
+
 /** A recipe's fields. */
 export const recipeSchema = v.strictObject({
   description: v.pipe(v.string(), v.nonEmpty()),
@@ -85,16 +107,27 @@ export const recipeSchema = v.strictObject({
   flashBudget: v.optional(
     v.strictObject({
       limit: bytes,
-      parts: v.record(v.string(), v.strictObject({ input: target, file: inside })),
+      needed: v.optional(bytes),
+      flash: v.optional(v.object({ size: bytes, taken: v.optional(sizes) })),
+      parts: v.record(line, v.strictObject({ input: target, file: inside, about: v.optional(bytes) })),
     }),
   ),
+  lacks: v.optional(blobs),
 });
 
 /** A platform's fields. */
 export const platformSchema = v.strictObject({
   description: v.pipe(v.string(), v.nonEmpty()),
-  flash: v.strictObject({ size: bytes, budget: bytes }),
+  flash: v.pipe(
+    v.strictObject({ size: bytes, taken: v.optional(sizes), budget: bytes }),
+    v.check(
+      (flash) => flash.budget <= availableFlash(flash),
+      'the budget is larger than what is left of the chip when what is taken is subtracted',
+    ),
+  ),
   kernelCommandLine: text,
+  corebootFiles: v.optional(v.array(inside)),
+  blobs: v.optional(blobs),
 });
 
 /** The first problem as `field.path: message (found …)`, or undefined if `value` fits. */

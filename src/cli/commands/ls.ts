@@ -1,5 +1,5 @@
 import { planSteps } from '../../build/plan.ts';
-import { errorMessage } from '../../model/errors.ts';
+import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import { filesOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -16,7 +16,10 @@ export async function lsCommand(options: GlobalOptions & { readonly json?: boole
       const size = statement && filesOf(statement).reduce((sum, file) => sum + file.annotations.size, 0);
       rows.push({ target, state: statement === undefined ? '-' : 'in store', size, description: step.description });
     } catch (error) {
-      rows.push({ target, state: 'error', size: undefined, description: errorMessage(error).split('\n')[0] ?? '' });
+      // A target that its platform has no room for is there on purpose, to say so.
+      const refused = error instanceof VmbuildError && error.code === 'BUDGET_EXCEEDED';
+      const description = errorMessage(error).split('\n')[0]?.replace(/:$/, '') ?? '';
+      rows.push({ target, state: refused ? 'refused' : 'error', size: undefined, description });
     }
   }
   if (options.json === true) {

@@ -92,6 +92,10 @@ function printSummary(
       out(`  ${path}/${file.name}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
     }
     if (step.flashBudget !== undefined) out(`  flash:\n${budgetTable(step.flashBudget, budgetRows(step, results))}\n`);
+    const lacking = Object.keys(step.lacks);
+    if (lacking.length > 0) {
+      out(`  NOT TO BE FLASHED as it is: it lacks ${lacking.join(', ')}; vmbuild show ${step.target} says more\n`);
+    }
   }
   if (copied !== undefined) out(`copied to ${copied}, with SHA256SUMS\n`);
   const reusedCount = results.length - executed.length;
@@ -107,7 +111,17 @@ function printJson(named: readonly RealisedStep[], copied: string | undefined): 
       sha256: digest.sha256,
       size: annotations.size,
     }));
-    const result = { type: 'result', target: step.target, how, buildKey, artifact, path, copiedTo: copied, files };
+    const result = {
+      type: 'result',
+      target: step.target,
+      how,
+      buildKey,
+      artifact,
+      path,
+      copiedTo: copied,
+      files,
+      lacks: step.lacks,
+    };
     process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...result })}\n`);
   }
 }

@@ -1,4 +1,5 @@
 import { planSteps, type PlannedStep } from '../../build/plan.ts';
+import type { BlobSlots } from '../../model/blobSlot.ts';
 import { artifactOf, filesOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -29,7 +30,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     ['artifact', statement === undefined ? `none: ${planned.reason}` : artifactOf(statement)],
     ['image', `${image.name} ${image.digest}`],
     ['command', derivation.command.join(' ')],
-    ...Object.entries(derivation.env).map(([name, value]) => ['env', `${name}=${value}`]),
+    ...Object.entries(derivation.env).map(([name, value]) => ['env', `${name}=${oneLine(value)}`]),
     ...Object.entries(inputs).map(([mount, input]) => [`/in/${mount}`, `${input.target} ${inputDigest(input.hash)}`]),
     ...Object.entries(sources).map(([mount, source]) => [`/in/${mount}`, `${source.name} ${source.digest}`]),
     ...throughInputs(planned, plan).map(({ step: deeper }) => [
@@ -38,6 +39,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     ]),
   ];
   process.stdout.write(formatTable(rows));
+  process.stdout.write(lackedBlobs(step.lacks));
   if (statement === undefined) return;
   const { builder, metadata } = statement.predicate.runDetails;
   process.stdout.write(formatTable([['built', `${metadata.startedOn} to ${metadata.finishedOn} by ${builder.id}`]]));
@@ -51,6 +53,23 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
 function throughInputs({ step }: PlannedStep, plan: readonly PlannedStep[]): readonly PlannedStep[] {
   const shown = new Set([step, ...Object.values(step.inputs)]);
   return plan.filter((candidate) => !shown.has(candidate.step));
+}
+
+/** Text of several lines would break the table. */
+function oneLine(text: string): string {
+  const lines = text.split('\n');
+  return lines.length === 1 ? text : `… (${lines.length} lines)`;
+}
+
+/** What a person has to supply before the artifact can be used, slot by slot. */
+function lackedBlobs(slots: BlobSlots): string {
+  if (Object.keys(slots).length === 0) return '';
+  const entries = Object.entries(slots).map(([name, slot]) => {
+    const optional = slot.optional === true ? ', optional' : '';
+    const known = slot.sha256 === undefined ? [] : [`sha256 ${slot.sha256}`];
+    return [`  ${name} (${slot.licence}${optional}): ${slot.what}`, ...slot.from, ...known].join('\n    ');
+  });
+  return `lacks these vendor blobs, and is NOT TO BE FLASHED as it is:\n${entries.join('\n')}\n`;
 }
 
 function asJson(planned: PlannedStep, plan: readonly PlannedStep[]): object {
@@ -72,6 +91,7 @@ function asJson(planned: PlannedStep, plan: readonly PlannedStep[]): object {
         buildKey: candidate.buildKey,
         artifact: candidate.statement && artifactOf(candidate.statement),
       })),
+    lacks: step.lacks,
     buildKey,
     decision,
     reason,
