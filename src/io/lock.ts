@@ -1,11 +1,13 @@
+import { closeSync, openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
+import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 const POLL_MS = 100;
 
 /**
@@ -54,12 +56,24 @@ function open(path: string): DatabaseSync {
   }
 }
 
+/** SQLite does not tell why it cannot open a file; whoever tries to make it hears from the system. */
+function whyNotOpened(path: string, error: unknown): unknown {
+  try {
+    // Never an existing one: to close it would release the locks that this process has on it.
+    closeSync(openSync(path, 'wx'));
+  } catch (refusal) {
+    if (systemErrorCode(refusal) !== 'EEXIST') return explainSystemError(refusal, 'making a lock');
+  }
+  return error;
+}
+
 /** SQLite's extended codes hold the primary one in their last byte (https://www.sqlite.org/rescode.html). */
 function primaryCode(error: unknown): number {
   return ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 }
 
-function unusable(path: string, error: unknown): VmbuildError {
+function unusable(path: string, given: unknown): VmbuildError {
+  const error = primaryCode(given) === SQLITE_CANTOPEN ? whyNotOpened(path, given) : given;
   if (error instanceof VmbuildError) return error;
   const code = primaryCode(error) === SQLITE_FULL ? 'DISK_FULL' : 'STORE_UNUSABLE';
   return new VmbuildError(code, `${path} cannot be locked: ${errorMessage(error)}`, {

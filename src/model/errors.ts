@@ -24,7 +24,7 @@ export const ERROR_CODES = {
   NOT_REPRODUCED: 'a rebuild gave other bytes than the recorded build',
   EXECUTOR_UNAVAILABLE: 'the chosen executor does not work on this machine',
   EXECUTOR_FAILED: 'the executor failed, not the build step',
-  STORE_UNUSABLE: 'the store cannot be written, or is of another format',
+  STORE_UNUSABLE: 'the store cannot be read or written, or is of another format',
   STORE_DAMAGED: 'something in the store is not what its name says',
   CHECK_FAILED: 'a check of the store found something wrong',
   DISK_FULL: 'no space left',
@@ -65,10 +65,15 @@ export class VmbuildError extends Error {
   }
 }
 
+/** Errors that libuv has no name for, and Node calls `Unknown system error -122` (Linux, asm-generic/errno.h). */
+const UNNAMED_BY_NODE: Readonly<Record<string, string>> = { 116: 'ESTALE', 117: 'EUCLEAN', 122: 'EDQUOT' };
+
 /** The `code` of a system error (`ENOENT`, `ENOSPC`, …), or undefined. */
 export function systemErrorCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
+  if (typeof code !== 'string') return undefined;
+  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1];
+  return (number && UNNAMED_BY_NODE[number]) ?? code;
 }
 
 /** The message of anything that was thrown. */
@@ -76,7 +81,7 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Turns ENOSPC, EDQUOT and EROFS into errors that say what to do; passes everything else through. */
+/** Turns what disks and their permissions refuse into errors that say what to do; passes everything else through. */
 export function explainSystemError(error: unknown, what: string): unknown {
   if (error instanceof VmbuildError) return error;
   switch (systemErrorCode(error)) {
@@ -92,6 +97,15 @@ export function explainSystemError(error: unknown, what: string): unknown {
       return new VmbuildError('STORE_UNUSABLE', `not permitted while ${what}: ${errorMessage(error)}`, {
         cause: error,
         hints: ['Make the store writable for this user, or choose another with VMBUILD_STORE=<folder>.'],
+      });
+    case 'EIO':
+    case 'EUCLEAN': // how the kernel says that a file system is damaged
+    case 'ESTALE':
+      return new VmbuildError('STORE_UNUSABLE', `the disk failed while ${what}: ${errorMessage(error)}`, {
+        cause: error,
+        hints: [
+          'Look at the kernel log (`dmesg`) and at the disk; `vmbuild store check` finds what is damaged in the store.',
+        ],
       });
     default:
       return error;

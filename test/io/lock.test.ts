@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -113,6 +113,17 @@ describe('a lock', () => {
     other.child.kill('SIGKILL');
     await once(other.child, 'exit');
     await expectOnlyLock();
+  });
+
+  const namespaces = spawnSync('unshare', ['-rm', 'true']).status === 0;
+  it.skipIf(!namespaces)('on a disk that is full says so (needs a mount namespace)', async () => {
+    const folder = await temporary();
+    // A file system for one folder and nothing in it.
+    const shell = 'mount -t tmpfs -o nr_inodes=1 tmpfs "$0" && exec "$@"';
+    const args = ['-rm', 'sh', '-c', shell, folder, process.execPath, HOLDER, join(folder, 'lock')];
+    const { stderr, stdout } = spawnSync('unshare', args);
+    expect(stdout.toString()).toBe('');
+    expect(stderr.toString()).toContain("code: 'DISK_FULL'");
   });
 
   it('says what is wrong where there can be none', async () => {

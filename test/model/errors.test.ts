@@ -27,6 +27,11 @@ describe('explainSystemError', () => {
     ['EDQUOT', 'DISK_FULL'],
     ['EROFS', 'STORE_UNUSABLE'],
     ['EACCES', 'STORE_UNUSABLE'],
+    ['EIO', 'STORE_UNUSABLE'],
+    ['EUCLEAN', 'STORE_UNUSABLE'],
+    // As Node itself calls them: EUCLEAN and EDQUOT.
+    ['Unknown system error -117', 'STORE_UNUSABLE'],
+    ['Unknown system error -122', 'DISK_FULL'],
   ])('turns %s into %s with a hint', (system, code) => {
     const cause = Object.assign(new Error('x'), { code: system });
     const error = explainSystemError(cause, 'testing') as VmbuildError;
