@@ -10,7 +10,7 @@ import { sha256 } from '../../src/model/digest.ts';
 export interface TestEntry {
   readonly name: string;
   readonly type?: 'file' | 'directory' | 'symlink' | 'link' | 'character-device' | 'block-device' | 'fifo';
-  readonly content?: string;
+  readonly content?: string | Buffer;
   readonly target?: string;
   readonly mode?: number;
 }

@@ -54,7 +54,8 @@ export function configFor(diffId: string, config: Record<string, unknown> = {}):
   });
 }
 
-function copyProgram(name: string, rootfs: string): void {
+/** Copies a program of this machine with its libraries. */
+export function copyProgram(name: string, rootfs: string): void {
   const program = realpathSync(
     execFileSync('sh', ['-c', `command -v /usr/bin/${name} || command -v /bin/${name}`], { encoding: 'utf8' }).trim(),
   );
