@@ -26,8 +26,6 @@ export type Plan = readonly PlannedStep[];
 
 /**
  * Looks every step up in the store. Touches no network, assembles nothing, starts nothing.
- *
- * @throws VmbuildError BUDGET_EXCEEDED if the flash is too small, or if parts whose sizes are known do not fit already.
  */
 export async function planSteps(targets: readonly Step[], store: Store): Promise<Plan> {
   const planned = new Map<Digest, PlannedStep>();
@@ -39,10 +37,28 @@ export async function planSteps(targets: readonly Step[], store: Store): Promise
     }
     planned.set(step.hash, await planStep(step, inputs, store));
   }
-  const plan = [...planned.values()];
+  return [...planned.values()];
+}
+
+/**
+ * Checks the flash budgets of all steps, for who is about to carry the plan out.
+ *
+ * @throws VmbuildError BUDGET_EXCEEDED if the flash is too small, or if parts whose sizes are known do not fit already.
+ */
+export function checkBudgets(plan: Plan): void {
   // The targets that a person named come last in the plan, and an error should speak of them.
   for (const { step } of plan.toReversed()) checkBudget(step, plan);
-  return plan;
+}
+
+/** Why a plan cannot be carried out for lack of flash, or undefined. */
+export function refusal(plan: Plan): VmbuildError | undefined {
+  try {
+    checkBudgets(plan);
+    return undefined;
+  } catch (error) {
+    if (error instanceof VmbuildError && error.code === 'BUDGET_EXCEEDED') return error;
+    throw error;
+  }
 }
 
 /** Checks the flash budget of a step against the parts in `plan` that are built; does nothing for steps without one. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createEvaluator, type Step } from '../../src/build/evaluate.ts';
 import { createImageCatalog } from '../../src/build/images.ts';
-import { planSteps } from '../../src/build/plan.ts';
+import { checkBudgets, planSteps } from '../../src/build/plan.ts';
 import { openProject, type Project } from '../../src/build/project.ts';
 import { VmbuildError } from '../../src/model/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
@@ -52,6 +52,15 @@ async function error(promise: Promise<unknown>): Promise<VmbuildError> {
   return thrown;
 }
 
+/** Plans a step with an empty store, and checks the budgets as `vmbuild realize` does. */
+async function checked(step: Step): Promise<void> {
+  checkBudgets(await planSteps([step], await openStore(await temporary())));
+}
+
+async function refused(step: Step): Promise<VmbuildError> {
+  return error(checked(step));
+}
+
 describe('a new board', () => {
   it('is one folder in a project of its own: its targets are there, and nothing else changes', async () => {
     const theirs = await board();
@@ -93,6 +102,27 @@ describe('a new board', () => {
     expect(stdout).toMatch(/^rom-x9scl +refused +rom-x9scl needs 10485760 bytes of flash at least/m);
   });
 
+  it('that is refused can be looked at all the same', async () => {
+    const cli = await cliFor(await board());
+    const { code, stdout, stderr } = await cli.run('show', 'rom-x9scl');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(
+      /^refused: rom-x9scl needs 10485760 bytes of flash at least, .*:\n {2}flash chip +8388608$/m,
+    );
+    expect(JSON.parse((await cli.run('show', 'rom-x9scl', '--json')).stdout)).toMatchObject({
+      target: 'rom-x9scl',
+      refused: expect.stringContaining('too little by') as unknown,
+    });
+    for (const args of [
+      ['realize', 'rom-x9scl'],
+      ['realize', 'rom-x9scl', '--dry-run'],
+    ]) {
+      const ended = await cli.run(...args);
+      expect(ended).toMatchObject({ code: 3, stdout: '' });
+      expect(ended.stderr).toMatch(/^error BUDGET_EXCEEDED: rom-x9scl needs/);
+    }
+  });
+
   it.each([
     [
       'a budget that the chip has no room for',
@@ -123,9 +153,8 @@ describe('a new board', () => {
   it('with too little flash is refused before anything is built, with the sizes', async () => {
     const flash = { size: 12 * MEBIBYTE, taken: { 'vendor, ME': 4 * MEBIBYTE }, budget: 8 * MEBIBYTE };
     const { evaluate } = open(await board({ flash }));
-    const store = await openStore(await temporary());
     for (const target of ['rom-my-board', 'coreboot-my-board']) {
-      const thrown = await error(planSteps([await evaluate(target)], store));
+      const thrown = await refused(await evaluate(target));
       expect(thrown).toMatchObject({ code: 'BUDGET_EXCEEDED', step: target });
       expect(thrown.message).toMatch(
         new RegExp(
@@ -143,7 +172,7 @@ describe('a new board', () => {
       );
     }
     // The kernel alone is nobody's flash image.
-    expect(await planSteps([await evaluate('linux-my-board')], store)).toHaveLength(1);
+    await checked(await evaluate('linux-my-board'));
   });
 });
 
@@ -155,7 +184,7 @@ function slots(change: Readonly<Record<string, unknown>>): Readonly<Record<strin
 describe('x9scl, the example of docs/new-board.md', () => {
   it('is refused for its flash, and its documented files are those in the repository', async () => {
     const { evaluate } = open(await board());
-    const thrown = await error(planSteps([await evaluate('rom-x9scl')], await openStore(await temporary())));
+    const thrown = await refused(await evaluate('rom-x9scl'));
     expect(thrown.code).toBe('BUDGET_EXCEEDED');
     const text = await readFile(join(REPOSITORY, 'docs', 'new-board.md'), 'utf8');
     for (const line of thrown.message.split('\n')) expect(text).toContain(line.trim());

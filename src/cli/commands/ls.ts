@@ -1,5 +1,5 @@
-import { planSteps } from '../../build/plan.ts';
-import { errorMessage, VmbuildError } from '../../model/errors.ts';
+import { planSteps, refusal } from '../../build/plan.ts';
+import { errorMessage } from '../../model/errors.ts';
 import { filesOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -12,14 +12,15 @@ export async function lsCommand(options: GlobalOptions & { readonly json?: boole
   for (const target of await project.targets()) {
     try {
       const step = await evaluator.evaluate(target);
-      const statement = (await planSteps([step], store)).find((planned) => planned.step === step)?.statement;
+      const plan = await planSteps([step], store);
+      const statement = plan.find((planned) => planned.step === step)?.statement;
       const size = statement && filesOf(statement).reduce((sum, file) => sum + file.annotations.size, 0);
-      rows.push({ target, state: statement === undefined ? '-' : 'in store', size, description: step.description });
-    } catch (error) {
       // A target that its platform has no room for is there on purpose, to say so.
-      const refused = error instanceof VmbuildError && error.code === 'BUDGET_EXCEEDED';
-      const description = errorMessage(error).split('\n')[0]?.replace(/:$/, '') ?? '';
-      rows.push({ target, state: refused ? 'refused' : 'error', size: undefined, description });
+      const refused = refusal(plan);
+      const state = refused !== undefined ? 'refused' : statement === undefined ? '-' : 'in store';
+      rows.push({ target, state, size, description: refused === undefined ? step.description : firstLine(refused) });
+    } catch (error) {
+      rows.push({ target, state: 'error', size: undefined, description: firstLine(error) });
     }
   }
   if (options.json === true) {
@@ -33,4 +34,8 @@ export async function lsCommand(options: GlobalOptions & { readonly json?: boole
     description,
   ]);
   process.stdout.write(formatTable(table));
+}
+
+function firstLine(error: unknown): string {
+  return errorMessage(error).split('\n')[0]?.replace(/:$/, '') ?? '';
 }

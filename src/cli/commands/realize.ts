@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { budgetRows, planSteps } from '../../build/plan.ts';
+import { budgetRows, checkBudgets, planSteps } from '../../build/plan.ts';
 import { realise } from '../../build/realise.ts';
 import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
@@ -129,6 +129,7 @@ function printJson(named: readonly RealisedStep[], copied: string | undefined): 
 /** What would happen, and why; nothing is fetched, assembled or started for it. */
 async function dryRun(steps: readonly Step[], store: Store, json: boolean): Promise<void> {
   const plan = await planSteps(steps, store);
+  checkBudgets(plan);
   const rows: string[][] = [];
   const missing = new Map<string, string[]>();
   for (const { step, decision, reason } of plan) {

@@ -1,4 +1,4 @@
-import { planSteps, type PlannedStep } from '../../build/plan.ts';
+import { planSteps, type PlannedStep, refusal } from '../../build/plan.ts';
 import type { BlobSlots } from '../../model/blobSlot.ts';
 import { artifactOf, filesOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
@@ -39,6 +39,8 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     ]),
   ];
   process.stdout.write(formatTable(rows));
+  const refused = refusal(plan);
+  if (refused !== undefined) process.stdout.write(`refused: ${refused.message}\n`);
   process.stdout.write(lackedBlobs(step.lacks));
   if (statement === undefined) return;
   const { builder, metadata } = statement.predicate.runDetails;
@@ -92,6 +94,7 @@ function asJson(planned: PlannedStep, plan: readonly PlannedStep[]): object {
         artifact: candidate.statement && artifactOf(candidate.statement),
       })),
     lacks: step.lacks,
+    refused: refusal(plan)?.message,
     buildKey,
     decision,
     reason,
