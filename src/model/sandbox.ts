@@ -22,6 +22,15 @@ export const SANDBOX = {
   shmSize: 64 * 1024 * 1024,
   /** Device nodes below /dev that every executor provides. */
   devices: ['null', 'zero', 'full', 'random', 'urandom'],
+  /**
+   * What is empty below /proc, where the kernel has it: what it tells of the whole machine and a step has no business
+   * with. Docker hides the first nine by default; the others are only for root, which a step of root is to them.
+   */
+  // prettier-ignore
+  hiddenInProc: [
+    'acpi', 'asound', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi', 'timer_list', 'timer_stats',
+    'kpagecgroup', 'kpagecount', 'kpageflags', 'pagetypeinfo', 'slabinfo', 'vmallocinfo',
+  ],
   /** Directories that an image must have, because nothing can be made in a read-only root. */
   mountPoints: ['build', 'dev', 'in', 'out', 'proc', 'recipe', 'sys', 'tmp'],
   /** Those of them (and of other directories) that are world-writable with the sticky bit, mode 1777. */

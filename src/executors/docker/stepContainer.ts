@@ -4,6 +4,7 @@ import type { StepRequest } from '../executor.ts';
 import { type Daemon, freshName, type Mount, removeVolume, runLabels } from './daemon.ts';
 import { imageId } from './image.ts';
 import { LABELS } from './labels.ts';
+import { SECCOMP_PROFILE } from './seccompProfile.ts';
 
 const TMPFS = 'rw,exec,nosuid,nodev,mode=1777';
 
@@ -70,8 +71,14 @@ function containerOptions(
       DnsSearch: ['.'],
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
+      SecurityOpt: ['no-new-privileges', `seccomp=${SECCOMP_PROFILE}`],
+      MaskedPaths: [...SANDBOX.hiddenInProc.map((name) => `/proc/${name}`), '/sys'],
+      // Docker's own list, and what newer kernels let everybody write to.
+      ReadonlyPaths: ['bus', 'fs', 'irq', 'pressure', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`),
+      // The kernel's defaults, which Docker changes.
+      Sysctls: { 'net.ipv4.ip_unprivileged_port_start': '1024', 'net.ipv4.ping_group_range': '1 0' },
       IpcMode: 'private',
+      ...({ CgroupnsMode: 'private' } satisfies object), // its type lacks it
       // Docker's own /dev/shm is noexec.
       Tmpfs: { '/tmp': TMPFS, '/dev/shm': `${TMPFS},size=${SANDBOX.shmSize}` },
       Ulimits: Object.entries(SANDBOX.rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),

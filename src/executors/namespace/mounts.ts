@@ -13,12 +13,9 @@ export interface SandboxParts {
 /** One action of mount_root in enter.pl: what to do, where below the new root, and two details that depend on it. */
 export type MountAction = readonly [verb: string, target: string, detail: string, access: string];
 
-/** As Docker hides them: what the kernel tells of the whole machine, and a step has no business with. */
-const HIDDEN = 'acpi asound kcore keys latency_stats sched_debug scsi timer_list timer_stats'.split(' ');
-
 /** The mounts of a sandbox, in the order in which they are made. */
 export function mountActions(parts: SandboxParts): MountAction[] {
-  const { inputDir, recipeDir, workDir, outDir, devices, shmSize } = SANDBOX;
+  const { inputDir, recipeDir, workDir, outDir, devices, shmSize, hiddenInProc } = SANDBOX;
   const readonly = (source: string, target: string): MountAction => ['bind', target, source, 'readonly'];
   const writable = (source: string, target: string): MountAction => ['bind', target, source, 'writable'];
   const inputs = Object.entries(parts.inputs).map(([name, content]) => ({ ...content, point: `${inputDir}/${name}` }));
@@ -43,7 +40,7 @@ export function mountActions(parts: SandboxParts): MountAction[] {
     ['proc', '/proc', '', ''],
     // No user namespace below this one, whatever the filter of system calls lets through.
     ['write', '/proc/sys/user/max_user_namespaces', '0', ''],
-    ...HIDDEN.map((name): MountAction => ['hide', `/proc/${name}`, '/dev/null', '']),
+    ...hiddenInProc.map((name): MountAction => ['hide', `/proc/${name}`, '/dev/null', '']),
     // To the kernel's settings below /proc a step of root is root, whatever id it sees.
     ['readonly', '/proc', 'noexec', ''],
   ];
