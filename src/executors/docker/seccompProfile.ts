@@ -10,12 +10,16 @@ import {
   TERMINAL_REQUESTS,
 } from '../systemCalls.ts';
 
-/** A condition on an argument; several conditions on one argument are alternatives. */
+/**
+ * A condition on an argument: its bits that are set in `value` are those of `valueTwo`. Several conditions on one
+ * argument are alternatives. Registers have 64 bits, and of these arguments the kernel looks at the lower 32, so a
+ * condition must do so, too.
+ */
 interface Condition {
   readonly index: number;
   readonly value: number;
-  readonly valueTwo?: number;
-  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_GT' | 'SCMP_CMP_MASKED_EQ';
+  readonly valueTwo: number;
+  readonly op: 'SCMP_CMP_MASKED_EQ';
 }
 
 interface Rule {
@@ -31,19 +35,25 @@ const allow = (names: readonly string[], args?: readonly Condition[]): Rule => {
 const refuse = (names: readonly string[], errnoRet: number, args?: readonly Condition[]): Rule => {
   return { names, action: 'SCMP_ACT_ERRNO', errnoRet, ...(args && { args }) };
 };
+const bits = (index: number, value: number, valueTwo: number): Condition => {
+  return { index, value, valueTwo, op: 'SCMP_CMP_MASKED_EQ' };
+};
 const oneOf = (index: number, values: readonly number[]): Condition[] =>
-  values.map((value) => ({ index, value, op: 'SCMP_CMP_EQ' }));
+  values.map((value) => bits(index, 0xffffffff, value));
 
-/** Everything but these values. */
-function noneOf(index: number, values: readonly number[]): Condition[] {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [least = 0, most = 0] = [sorted[0], sorted.at(-1)];
-  const between = Array.from({ length: most - least }, (_, offset) => least + offset);
-  const rest = oneOf(
-    index,
-    between.filter((value) => !values.includes(value)),
+/** Everything but these values: each condition is for all numbers that begin with bits with which none of them begins. */
+function noneOf(index: number, values: readonly number[], length = 0, prefix = 0): Condition[] {
+  if (values.length === 0) return [bits(index, 2 ** 32 - 2 ** (32 - length), prefix)];
+  if (length === 32) return [];
+  const next = 2 ** (31 - length);
+  return [prefix, prefix + next].flatMap((longer) =>
+    noneOf(
+      index,
+      values.filter((value) => value >= longer && value < longer + next),
+      length + 1,
+      longer,
+    ),
   );
-  return [{ index, value: least, op: 'SCMP_CMP_LT' }, ...rest, { index, value: most, op: 'SCMP_CMP_GT' }];
 }
 
 const SOCKETS = ['socket', 'socketpair'];
@@ -62,7 +72,7 @@ export const SECCOMP_PROFILE = JSON.stringify({
     allow(ALLOWED_CALLS),
     refuse(Object.keys(REFUSED_CALLS), EPERM),
     refuse(['clone3'], ENOSYS),
-    allow(['clone'], [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
+    allow(['clone'], [bits(0, NEW_NAMESPACES, 0)]),
     refuse(['clone'], EPERM, namespaceBits()),
     allow(['personality'], oneOf(0, PERSONALITIES)),
     allow(SOCKETS, oneOf(0, SOCKET_FAMILIES)),
@@ -73,6 +83,6 @@ export const SECCOMP_PROFILE = JSON.stringify({
 });
 
 function namespaceBits(): Condition[] {
-  const bits = Array.from({ length: 32 }, (_, bit) => 2 ** bit).filter((bit) => (NEW_NAMESPACES & bit) !== 0);
-  return bits.map((bit) => ({ index: 0, value: bit, valueTwo: bit, op: 'SCMP_CMP_MASKED_EQ' }));
+  const flags = Array.from({ length: 32 }, (_, bit) => 2 ** bit).filter((flag) => (NEW_NAMESPACES & flag) !== 0);
+  return flags.map((flag) => bits(0, flag, flag));
 }
