@@ -63,5 +63,8 @@ export async function assembleIntoStore(
     onProgress: progress,
   });
   check(assembled.digest);
-  return await adoptImage(store, assembled.rootfs, assembled.config);
+  return await adoptImage(store, assembled.rootfs, assembled.config, {
+    rootfs: assembled.layerDigest,
+    sources: lock.debs.map(({ sha256 }) => sha256),
+  });
 }

@@ -5,9 +5,9 @@ import { acquireLock } from '../io/lock.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError } from '../model/errors.ts';
 import type { Source } from '../model/source.ts';
-import { findImage, type StoredImage } from '../store/images.ts';
+import { claimImage, findImage, type StoredImage } from '../store/images.ts';
 import { type Store, scratchPrefix } from '../store/openStore.ts';
-import { adoptSource, findSource } from '../store/sources.ts';
+import { adoptSource, claimSource, findSource } from '../store/sources.ts';
 import type { LockedImage } from './evaluate.ts';
 import type { Emit, TransferKind } from './events.ts';
 
@@ -45,7 +45,7 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
   const images = new Map<Digest, Promise<StoredImage>>();
 
   const getSource = async (source: Source, quiet: boolean): Promise<string> => {
-    const present = await findSource(store, source);
+    const present = await claimSource(store, source);
     if (present !== undefined) return present;
     // Loaded when something is missing: most runs find everything in the store, and start faster without.
     const { needsGoProxy, withGoProxy } = await import('./goDefault.ts');
@@ -75,7 +75,7 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
     package: getPackage,
     image: (image) =>
       once(images, image.digest, async () => {
-        const present = await findImage(store, image.digest);
+        const present = await claimImage(store, image.digest);
         if (present !== undefined) return present;
         await using _lock = await acquireLock(store.layout.lock('image', image.digest), {
           signal,

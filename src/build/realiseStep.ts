@@ -12,7 +12,13 @@ import { type ArtifactFacts, artifactOf, realisation } from '../model/realisatio
 import { adoptTree } from '../store/artifacts.ts';
 import { storeLog } from '../store/logs.ts';
 import { scratchPrefix, type Store } from '../store/openStore.ts';
-import { findRealisation, noteRun, readRealisation, recordRealisation, type TargetRun } from '../store/realisations.ts';
+import {
+  claimRealisation,
+  noteRun,
+  readRealisation,
+  recordRealisation,
+  type TargetRun,
+} from '../store/realisations.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import type { Provisioner } from './provision.ts';
@@ -46,9 +52,11 @@ interface Job {
 export async function realiseStep(step: Step, document: BuildKeyDocument, options: StepOptions): Promise<RealisedStep> {
   const { store, signal, emit } = options;
   const job: Job = { step, document, key: buildKey(document) };
-  const present = options.missing ? undefined : await findRealisation(store, job.key);
+  const present = options.missing ? undefined : await claimRealisation(store, job.key);
   if (present !== undefined && !options.rebuild) return reused(step, present, store);
 
+  // The key's lock may be removed while nobody relies on it.
+  await store.pins.add([job.key]);
   const provided = await provide(job, options);
   // The lock and the scratch folder are held from the execution until the record is written.
   await using held = new AsyncDisposableStack();
@@ -59,7 +67,7 @@ export async function realiseStep(step: Step, document: BuildKeyDocument, option
         onWait: () => emit({ type: 'step-waiting', target: step.target, reason: 'another vmbuild is building it' }),
       }),
     );
-    const meanwhile = await findRealisation(store, job.key);
+    const meanwhile = await claimRealisation(store, job.key);
     if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
     const scratch = held.use(await temporaryFolder(store.layout.temporary, scratchPrefix()));
     return await execute(job, provided, scratch.path, options);

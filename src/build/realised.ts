@@ -22,6 +22,8 @@ export interface RealiseOptions {
   readonly rebuild: 'nothing' | 'targets' | 'graph';
   /** Leave the scratch folder of a failed step where it can be looked at. */
   readonly keepFailed: boolean;
+  /** The artifacts are going to be used after this has returned: pin them even if nothing had to be done. */
+  readonly holdResults?: boolean | undefined;
   readonly vmbuildVersion: string;
   readonly emit: Emit;
   readonly signal: AbortSignal;

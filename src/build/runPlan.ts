@@ -3,6 +3,7 @@ import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
 import type { Step } from './evaluate.ts';
 import { criticalPath } from './graph.ts';
+import { keepResults, pinPlan } from './keepResults.ts';
 import { checkBudget, keyDocument, type Plan, type PlannedStep } from './plan.ts';
 import { createProvisioner, type Provisioner } from './provision.ts';
 import { tellFinished, type RealisedStep, type RealiseOptions } from './realised.ts';
@@ -25,7 +26,8 @@ export async function runPlan(
   targets: readonly Step[],
   options: RealiseOptions,
 ): Promise<readonly RealisedStep[]> {
-  const { emit, signal } = options;
+  const { store, emit, signal } = options;
+  await pinPlan(plan, store);
   // Now, and not when the first step has its inputs: nobody wants to hear after an hour of downloads that nothing can run.
   if (options.rebuild !== 'nothing' || plan.some(({ decision }) => decision === 'build')) await options.executor();
 
@@ -100,6 +102,10 @@ export async function runPlan(
     running.set(planned.step.hash, promise);
   }
   const outcomes = await Promise.allSettled(plan.map(({ step }) => running.get(step.hash) as Promise<RealisedStep>));
+  await keepResults(targets, finished, store).catch((error: unknown) => {
+    // Why it failed matters more.
+    if (!signal.aborted && firstFailure === undefined) throw error;
+  });
   signal.throwIfAborted();
   if (firstFailure !== undefined) throw firstFailure;
   return outcomes.map((outcome) => {

@@ -18,6 +18,14 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
 
+/** A long time for people, roughly: `5 min`, `3 h`, `12 d`. */
+export function formatSpan(ms: number): string {
+  const minutes = Math.max(0, ms) / 60_000;
+  if (minutes < 120) return `${Math.floor(minutes)} min`;
+  const hours = minutes / 60;
+  return hours < 48 ? `${Math.floor(hours)} h` : `${Math.floor(hours / 24)} d`;
+}
+
 /** Rows as columns: every column but the last is padded to its widest cell. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];

@@ -9,25 +9,32 @@ const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const POLL_MS = 100;
+/** Whoever has a shared lock for itself has it for milliseconds. */
+const SHARED_POLL_MS = 5;
+
+/** How a lock is waited for. */
+interface LockOptions {
+  readonly signal: AbortSignal;
+  /** Called once if somebody else has it. */
+  readonly onWait?: () => void;
+  /**
+   * Milliseconds to block this thread while those that share the lock leave; nobody new may share it meanwhile. Without
+   * it whoever wants the lock for itself may wait for ever behind many that share it in turn.
+   */
+  readonly patience?: number;
+}
 
 /**
  * Takes an exclusive lock that other processes (and other callers in this one) respect. SQLite holds it as a
  * kernel lock on `path`, so that it is free at once when its holder dies, however it dies. The empty file
  * stays: removing it would race with whoever is opening it.
- *
- * @param onWait called once if somebody else has it.
  */
-export async function acquireLock(
-  path: string,
-  options: { readonly signal: AbortSignal; readonly onWait?: () => void },
-): Promise<AsyncDisposable> {
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw unusable(path, explainSystemError(error, 'making its folder'));
-  });
+export async function acquireLock(path: string, options: LockOptions): Promise<AsyncDisposable> {
+  await makeFolderOf(path);
   let waiting = false;
   for (;;) {
     options.signal.throwIfAborted();
-    const database = open(path);
+    const database = open(path, options.patience);
     try {
       // The transaction is the lock. With its journal in memory nothing is ever written: a lock needs no disk space, and
       // its holder leaves nothing behind when it is killed.
@@ -48,9 +55,48 @@ export async function acquireLock(
   }
 }
 
-function open(path: string): DatabaseSync {
+/** A lock that many may have at once, but nobody while somebody has it for itself (acquireLock). */
+export interface SharedLock extends Disposable {
+  /** Runs `work` at once as soon as nobody has the lock for itself, and keeps everybody from getting it meanwhile. */
+  readonly run: <T>(work: () => T) => Promise<T>;
+}
+
+/** Opens a lock to share it. It is had for moments only: `work` is synchronous. */
+export async function openSharedLock(path: string): Promise<SharedLock> {
+  await makeFolderOf(path);
+  const database = open(path);
+  const share = (): boolean => {
+    try {
+      database.exec('BEGIN; SELECT 1 FROM sqlite_schema');
+      return true;
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      if (primaryCode(error) !== SQLITE_BUSY) throw unusable(path, error);
+      return false;
+    }
+  };
+  return {
+    run: async (work) => {
+      while (!share()) await sleep(SHARED_POLL_MS);
+      try {
+        return work();
+      } finally {
+        database.exec('ROLLBACK');
+      }
+    },
+    [Symbol.dispose]: () => database.close(),
+  };
+}
+
+async function makeFolderOf(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw unusable(path, explainSystemError(error, 'making its folder'));
+  });
+}
+
+function open(path: string, timeout = 0): DatabaseSync {
   try {
-    return new DatabaseSync(path, { timeout: 0 });
+    return new DatabaseSync(path, { timeout });
   } catch (error) {
     throw unusable(path, error);
   }

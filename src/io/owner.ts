@@ -6,8 +6,10 @@ import { readFileSync, readlinkSync } from 'node:fs';
  * and in another container belongs to somebody else.
  */
 export function ownerPrefix(): string {
-  return `${bootId()}.${process.pid}.${startTime(process.pid)}.${pidNamespace()}.`;
+  return (prefix ??= `${bootId()}.${process.pid}.${startTime(process.pid)}.${pidNamespace()}.`);
 }
+
+let prefix: string | undefined;
 
 /** What is known of the process that marked something. `elsewhere`: of another pid namespace, about which nothing is known. */
 export type OwnerState = 'alive' | 'ended' | 'before-boot' | 'elsewhere' | 'unmarked';

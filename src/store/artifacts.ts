@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exists, flush, removeTree } from '../io/files.ts';
 import { inspectTree } from '../io/inspectTree.ts';
@@ -15,9 +15,15 @@ export async function findTree(store: Store, digest: Digest): Promise<string | u
   return (await exists(path)) ? path : undefined;
 }
 
+/** The same for somebody who is going to rely on it: it is pinned. */
+export async function claimTree(store: Store, digest: Digest): Promise<string | undefined> {
+  await store.pins.add([digest]);
+  return findTree(store, digest);
+}
+
 /**
  * Takes a folder (on the store's file system) into the store under the digest of its canonical tar. It is
- * given canonical modes, flushed, and only then renamed; the folder is gone afterwards.
+ * given canonical modes, flushed, and only then renamed; the folder is gone afterwards. The tree is pinned.
  *
  * @throws VmbuildError OUTPUT_INVALID if it cannot be an artifact; SOURCE_MISMATCH is the caller's to check.
  */
@@ -25,6 +31,8 @@ export async function adoptTree(store: Store, folder: string): Promise<ArtifactF
   try {
     const facts = await inspectTree(folder);
     const path = store.layout.tree(facts.digest);
+    await store.pins.add([facts.digest]);
+    rmSync(store.layout.collected(facts.digest), { force: true });
     if (await exists(path)) {
       await removeTree(folder);
       // Whoever put it there may not have come to this yet, and a record is about to name it.

@@ -4,14 +4,18 @@ import { exists, isWritable, removeTree, writeFileAtomic } from '../io/files.ts'
 import { isOwnerAlive, ownerPrefix } from '../io/owner.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { STORE_FOLDERS, STORE_FORMAT, type StoreLayout, storeLayout } from './layout.ts';
+import { noPins, openPins, type Pins } from './pins.ts';
+import { makeRoots } from './roots.ts';
 
 /** An open store; the functions of this folder take it as their first argument. */
 export interface Store {
   readonly layout: StoreLayout;
+  /** What is pinned through this store stays in it until the pins are disposed of. */
+  readonly pins: Pins;
 }
 
 /**
- * Opens the store in `root`, makes it if there is none, and removes what processes that are gone left in tmp/.
+ * Opens the store in `root`, makes it if there is none, and removes what processes that are gone left in it.
  *
  * @throws VmbuildError STORE_UNUSABLE if it cannot be written, or is of a newer or unknown format.
  */
@@ -22,10 +26,13 @@ export async function openStore(root: string): Promise<Store> {
     await mkdir(layout.temporary, { recursive: true });
     if (!(await isWritable(layout.temporary))) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
     await sweep(layout.temporary);
+    await mkdir(layout.running, { recursive: true });
+    await sweep(layout.running);
+    await makeRoots(layout);
   } catch (error) {
     throw explainOpening(error, layout);
   }
-  return { layout };
+  return { layout, pins: openPins(layout) };
 }
 
 /**
@@ -41,7 +48,7 @@ export async function openStoreForReading(root: string): Promise<Store> {
   } catch (error) {
     throw explainOpening(error, layout);
   }
-  return { layout };
+  return { layout, pins: noPins };
 }
 
 /** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
@@ -95,7 +102,7 @@ function explainOpening(error: unknown, layout: StoreLayout): unknown {
   return unusable(layout, `cannot be opened: ${errorMessage(error)}`, error);
 }
 
-/** A process marks its folders in tmp/ with who it is; those of the dead are rubbish. */
+/** A process marks what it has in tmp/ and running/ with who it is; what the dead left is rubbish. */
 async function sweep(folder: string, prefix = ''): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith(prefix) && !isOwnerAlive(name.slice(prefix.length))) await removeTree(join(folder, name));
@@ -108,7 +115,7 @@ export function scratchPrefix(): string {
 }
 
 /** What the path of a temporary file of this process begins with. It is swept like a scratch folder. */
-export function stagingPath({ layout }: Store): string {
+export function stagingPath({ layout }: Pick<Store, 'layout'>): string {
   return join(layout.temporary, scratchPrefix());
 }
 

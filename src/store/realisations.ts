@@ -5,7 +5,7 @@ import { buildKey } from '../model/buildKey.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
-import { findTree } from './artifacts.ts';
+import { claimTree, findTree } from './artifacts.ts';
 import { stagingPath, type Store } from './openStore.ts';
 
 const digest = v.pipe(
@@ -45,6 +45,16 @@ export async function findRealisation(store: Store, key: Digest): Promise<Realis
   const statement = await readRealisation(store, key);
   if (statement === undefined) return undefined;
   return (await findTree(store, artifactOf(statement))) === undefined ? undefined : statement;
+}
+
+/**
+ * The same for somebody who is going to rely on it: the artifact is pinned, and stays until this process has ended or
+ * disposed of the pins.
+ */
+export async function claimRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
+  const statement = await readRealisation(store, key);
+  if (statement === undefined) return undefined;
+  return (await claimTree(store, artifactOf(statement))) === undefined ? undefined : statement;
 }
 
 /**
@@ -89,7 +99,7 @@ export interface TargetRecord {
   readonly target: string;
   /** Its last run, however it ended: `vmbuild log` shows this one's log. */
   readonly last: TargetRun & { readonly outcome: 'built' | 'failed' };
-  /** Its last success: keeps its closure from being collected, and tells the scheduler how long it takes. */
+  /** Its last success: tells the scheduler how long it takes, and what is new since. */
   readonly built?: TargetRun | undefined;
 }
 
@@ -101,8 +111,7 @@ export async function readTargetRecord(store: Store, target: string): Promise<Ta
 
 /**
  * Notes a run of a target. A failure does not make the last success forgotten. It is not flushed: a power cut may lose
- * the note of a run, and with it how long the step took and that its artifact is a root. The artifact and its
- * realisation are flushed, and the next realisation of the target notes it again.
+ * the note of a run, and with it how long the step took.
  */
 export async function noteRun(
   store: Store,

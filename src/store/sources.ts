@@ -13,8 +13,14 @@ export async function findSource(store: Store, content: Content): Promise<string
   return (await exists(path)) ? path : undefined;
 }
 
+/** The same for somebody who is going to rely on it: it is pinned. */
+export async function claimSource(store: Store, content: Content): Promise<string | undefined> {
+  await store.pins.add([content.digest]);
+  return findSource(store, content);
+}
+
 /**
- * Takes a *verified* file or tree (on the store's file system) into the store; returns its path there.
+ * Takes a *verified* file or tree (on the store's file system) into the store; returns its path there. It is pinned.
  *
  * @throws VmbuildError INTERNAL if a tree is not what it was verified to be.
  */
@@ -28,6 +34,7 @@ export async function adoptSource(store: Store, content: Content, path: string):
   }
   try {
     const destination = store.layout.file(content.digest);
+    await store.pins.add([content.digest]);
     await flush(path);
     await mkdir(dirname(destination), { recursive: true });
     await rename(path, destination);

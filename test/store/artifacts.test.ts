@@ -88,8 +88,8 @@ describe('taking a tree into the store', () => {
       for (let index = 0; index < more; index += 1) await writeFile(join(folder, 'sub', String(index)), '');
       const artifacts = new URL('../../src/store/artifacts.ts', import.meta.url).href;
       const script = `const { adoptTree } = await import(${JSON.stringify(artifacts)});
-      const { storeLayout } = await import(${JSON.stringify(new URL('../../src/store/layout.ts', import.meta.url).href)});
-      await adoptTree({ layout: storeLayout(${JSON.stringify(store.layout.root)}) }, ${JSON.stringify(folder)});`;
+      const { openStore } = await import(${JSON.stringify(new URL('../../src/store/openStore.ts', import.meta.url).href)});
+      await adoptTree(await openStore(${JSON.stringify(store.layout.root)}), ${JSON.stringify(folder)});`;
       const trace = join(store.layout.root, 'trace');
       const program = join(store.layout.root, 'program.mjs');
       await writeFile(program, script);
@@ -124,6 +124,7 @@ describe('taking a tree into the store', () => {
 describe('an image', () => {
   const config = '{"os":"linux"}';
   const digest = sha256(config);
+  const MADE = { rootfs: sha256('root'), sources: [] };
 
   async function rootfsIn(store: Store): Promise<string> {
     const folder = await mkdtemp(join(store.layout.temporary, 'image-'));
@@ -135,16 +136,16 @@ describe('an image', () => {
   it('is found once it is whole', async () => {
     const store = await openStore(await temporary());
     expect(await findImage(store, digest)).toBeUndefined();
-    const image = await adoptImage(store, await rootfsIn(store), config);
+    const image = await adoptImage(store, await rootfsIn(store), config, MADE);
     expect(image).toEqual({ digest, rootfs: join(store.layout.image(digest), 'rootfs'), config });
     expect(await findImage(store, digest)).toEqual(image);
   });
 
   it('that is there already stays in place, since builds may be running in it', async () => {
     const store = await openStore(await temporary());
-    const { rootfs } = await adoptImage(store, await rootfsIn(store), config);
+    const { rootfs } = await adoptImage(store, await rootfsIn(store), config, MADE);
     const before = await stat(rootfs);
-    await adoptImage(store, await rootfsIn(store), config);
+    await adoptImage(store, await rootfsIn(store), config, MADE);
     expect((await stat(rootfs)).ino).toBe(before.ino);
   });
 
@@ -175,7 +176,7 @@ describe('an image', () => {
     const store = await openStore(await temporary());
     await spoil(store.layout.image(digest));
     expect(await findImage(store, digest)).toBeUndefined();
-    await adoptImage(store, await rootfsIn(store), config);
+    await adoptImage(store, await rootfsIn(store), config, MADE);
     expect((await findImage(store, digest))?.config).toBe(config);
   });
 });

@@ -47,9 +47,9 @@ async function makeOriginal(): Promise<{ root: string; names: Omit<Sample, 'stor
   const image = await putImage(store);
   const source = await putSource(store, 'a source');
   const statement = await putBuild(store, { target: 'one', image, inputs: { source }, output: 'one' });
-  await mkdir(join(root, 'locks'));
   await writeFile(store.layout.lock('build', source.digest), '');
   const { buildKey: key } = statement.predicate.buildDefinition.internalParameters;
+  store.pins[Symbol.dispose]();
   return { root, names: { image, source: source.digest, artifact: artifactOf(statement), key } };
 }
 

@@ -13,7 +13,7 @@ import { noteRun, recordRealisation } from '../../src/store/realisations.ts';
 import { adoptSource } from '../../src/store/sources.ts';
 
 /** Puts an image with this text in it into a store. */
-export async function putImage(store: Store, text = 'an image'): Promise<Digest> {
+export async function putImage(store: Store, text = 'an image', sources: readonly Digest[] = []): Promise<Digest> {
   const rootfs = await mkdtemp(join(store.layout.temporary, 'rootfs-'));
   await chmod(rootfs, 0o755);
   await mkdir(join(rootfs, 'usr'));
@@ -21,7 +21,7 @@ export async function putImage(store: Store, text = 'an image'): Promise<Digest>
   await symlink('/usr/text', join(rootfs, 'link'));
   const layer = treeDigest(rootfs, listTree(rootfs, 'image'));
   const config = ociConfig({ diffIds: [layer], env: [], workingDir: '/', user: '0:0', command: [], history: ['test'] });
-  return (await adoptImage(store, rootfs, config)).digest;
+  return (await adoptImage(store, rootfs, config, { rootfs: layer, sources })).digest;
 }
 
 /** Puts a source of one file into a store. */

@@ -32,7 +32,7 @@ describe('opening a store', () => {
   it('makes one where there is none, also by several at once', async () => {
     const root = join(await temporary(), 'deep', 'store');
     await Promise.all(Array.from({ length: 20 }, () => openStore(root)));
-    expect((await readdir(root)).sort()).toEqual(['format', 'tmp']);
+    expect((await readdir(root)).sort()).toEqual(['format', 'roots', 'running', 'tmp']);
     expect(await readFile(join(root, 'format'), 'utf8')).toBe('1\n');
   });
 
@@ -40,7 +40,7 @@ describe('opening a store', () => {
     const root = await temporary();
     await writeFile(join(root, 'README.md'), 'the default store');
     await openStore(root);
-    expect((await readdir(root)).sort()).toEqual(['README.md', 'format', 'tmp']);
+    expect((await readdir(root)).sort()).toEqual(['README.md', 'format', 'roots', 'running', 'tmp']);
   });
 
   it.each(['artifacts', 'tmp', 'images', 'logs', 'sources', 'last'])(
@@ -153,7 +153,7 @@ describe('temporary files', () => {
     await writeFile(join(root, `.format.${dead}`), '');
     await writeFile(join(root, `.format.${scratchPrefix()}17.abc.tmp`), '');
     const store = await openStore(root);
-    expect((await readdir(root)).sort()).toEqual([`.format.${scratchPrefix()}17.abc.tmp`, 'format', 'tmp']);
+    expect((await readdir(root)).sort()).toEqual([`.format.${scratchPrefix()}17.abc.tmp`, 'format', 'roots', 'running', 'tmp']);
     await writeFile(join(root, 'tmp', dead), '');
     await writeFile(`${stagingPath(store)}17.abc.tmp`, '');
     await openStore(root);

@@ -54,6 +54,7 @@ export async function realizeCommand(
       cores,
       rebuild: options.rebuildAll === true ? 'graph' : options.rebuild === true ? 'targets' : 'nothing',
       keepFailed: options.keepFailed ?? false,
+      holdResults: options.output !== undefined,
       vmbuildVersion: version,
       emit,
       signal: interrupt.signal,

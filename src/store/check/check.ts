@@ -28,6 +28,7 @@ export interface CheckSummary {
   readonly realisations: number;
   readonly logs: number;
   readonly targets: number;
+  readonly roots: number;
   /** Bytes whose digests were computed. */
   readonly bytes: number;
 }

@@ -4,6 +4,7 @@ import type { ContentAnswer, ContentJob } from '../../io/contentReader.ts';
 import { exists } from '../../io/files.ts';
 import { type Digest, isDigest, sha256 } from '../../model/digest.ts';
 import type { ArtifactFacts, Realisation } from '../../model/realisation.ts';
+import { onlyLayer, readImageRecord } from '../images.ts';
 import { readRealisation } from '../realisations.ts';
 import { listFolder } from './checkFolders.ts';
 import type { Check } from './check.ts';
@@ -36,6 +37,7 @@ export async function checkContents(
   const counts = { artifacts: 0, sources: 0, images: 0 };
   for (const folder of ['artifacts', 'sources', 'images'] as const) {
     for (const name of await listFolder(check, folder)) {
+      if (folder === 'images' && name.endsWith('.json') && isDigest(name.slice(0, -5))) continue;
       if (!isDigest(name)) {
         reportExtra(check, `${folder}/${name}`);
         continue;
@@ -50,7 +52,8 @@ export async function checkContents(
   const serve = async (): Promise<void> => {
     for (let item = items[next++]; item !== undefined; item = items[next++]) {
       check.signal.throwIfAborted();
-      bytes += await checkItem(check, item, producers);
+      const read = await checkItem(check, item, producers);
+      bytes += read;
       done += 1;
       check.onProgress?.({ done, total: items.length, bytes });
     }
@@ -109,7 +112,7 @@ async function checkTree(
   return answer.facts;
 }
 
-/** An image is its config, which names it, and its root, whose canonical tar is the one layer that the config names. */
+/** An image is its config, which names it, and its root, the digest of whose canonical tar is on record. */
 async function checkImage(check: Check, digest: Digest): Promise<number> {
   const path = `images/${digest}`;
   const folder = check.store.layout.image(digest);
@@ -128,9 +131,12 @@ async function checkImage(check: Check, digest: Digest): Promise<number> {
       await damaged('has a config.json that is not what its name says');
       return 0;
     }
-    const root = layerOf(config);
+    const record = await readImageRecord(check.store, digest);
+    if (record === 'damaged') await damaged(`has a record ${path}.json that cannot be believed`);
+    // Without a record it is one that was assembled here: its root is its one layer.
+    const root = record === 'damaged' || record === undefined ? onlyLayer(config) : record.rootfs;
     if (root === undefined) {
-      await damaged('has a config.json that does not name one layer');
+      await damaged('has several layers and no record of what its root is');
       return 0;
     }
     return (await checkTree(check, 'image', `${path}/rootfs`, 'image', root, path))?.size ?? 0;
@@ -138,13 +144,6 @@ async function checkImage(check: Check, digest: Digest): Promise<number> {
     await reportUnlessGone(check, unread('image', path, error, REMEDY));
     return 0;
   }
-}
-
-function layerOf(config: string): Digest | undefined {
-  const { rootfs } = JSON.parse(config) as { rootfs?: { diff_ids?: readonly string[] } };
-  const layers = rootfs?.diff_ids ?? [];
-  const digest = layers[0]?.replace(/^sha256:/, '');
-  return layers.length === 1 && isDigest(digest) ? digest : undefined;
 }
 
 /** What a realisation says of the artifact's files must be true, too: it is what people compare with sha256sum. */

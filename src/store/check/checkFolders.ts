@@ -29,19 +29,23 @@ export async function checkFolders(check: Check): Promise<void> {
     if (/^\.format\..*\.tmp$/.test(name)) reportLeftover(check, name);
     else reportExtra(check, name);
   }
-  for (const name of await listFolder(check, 'tmp')) {
-    const state = ownerState(name);
-    if (state === 'ended' || state === 'before-boot') reportLeftover(check, `tmp/${name}`);
-    else if (state === 'unmarked') reportExtra(check, `tmp/${name}`);
+  for (const folder of ['tmp', 'running']) {
+    for (const name of await listFolder(check, folder)) {
+      const state = ownerState(name);
+      if (state === 'ended' || state === 'before-boot') reportLeftover(check, `${folder}/${name}`);
+      else if (state === 'unmarked') reportExtra(check, `${folder}/${name}`);
+    }
   }
   for (const name of await listFolder(check, 'locks')) await checkLock(check, name);
+  for (const name of await listFolder(check, 'collected')) {
+    if (!isDigest(name)) reportExtra(check, `collected/${name}`);
+  }
 }
 
 /** Locks are empty files: SQLite refuses to lock what is neither empty nor a database. */
 async function checkLock(check: Check, name: string): Promise<void> {
   const path = `locks/${name}`;
-  const [what = '', digest] = name.split('-');
-  if (!['build', 'source', 'image'].includes(what) || !isDigest(digest)) return reportExtra(check, path);
+  if (!/^(gc|(build|source|image)-[0-9a-f]{64})$/.test(name)) return reportExtra(check, path);
   const stat = await lstat(join(check.store.layout.root, path)).catch(() => undefined);
   if (stat === undefined || (stat.isFile() && stat.size === 0)) return;
   await reportUnlessGone(check, {

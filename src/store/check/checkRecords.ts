@@ -1,13 +1,17 @@
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
+import { exists } from '../../io/files.ts';
 import { isDigest, type Digest } from '../../model/digest.ts';
 import { isTargetName } from '../../model/names.ts';
-import { artifactOf } from '../../model/realisation.ts';
+import { artifactOf, type Realisation } from '../../model/realisation.ts';
 import { findTree } from '../artifacts.ts';
+import type { Store } from '../openStore.ts';
 import { readRealisation, readTargetRecord } from '../realisations.ts';
+import { parseRoot, type Root } from '../roots.ts';
 import { listFolder } from './checkFolders.ts';
 import type { Check, CheckSummary } from './check.ts';
 import type { StoredKind } from './finding.ts';
@@ -15,7 +19,7 @@ import { reportExtra, reportUnlessGone, unread } from './report.ts';
 
 /** What the records say. */
 interface CheckedRecords {
-  readonly counts: Pick<CheckSummary, 'realisations' | 'logs' | 'targets'>;
+  readonly counts: Pick<CheckSummary, 'realisations' | 'logs' | 'targets' | 'roots'>;
   /** Artifact → build keys whose realisations name it. */
   readonly producers: ReadonlyMap<Digest, readonly Digest[]>;
 }
@@ -38,7 +42,14 @@ export async function checkRecords(check: Check): Promise<CheckedRecords> {
     (name): name is string => isTargetName(name),
     (target) => checkTarget(check, target),
   );
-  return { counts: { realisations, logs, targets }, producers };
+  const roots = await eachNamed(
+    check,
+    'roots',
+    '.json',
+    (name): name is string => /^(last|attempt|added)-/.test(name),
+    (name) => checkRoot(check, name),
+  );
+  return { counts: { realisations, logs, targets, roots }, producers };
 }
 
 /** Calls `work` for every file `<name><ending>` of a folder, reports all others, and counts. */
@@ -70,17 +81,46 @@ async function checkRealisation(check: Check, key: Digest): Promise<Digest | und
   const statement = await checkRecord(check, 'realisation', path, () => readRealisation(store, key));
   if (statement === undefined) return undefined;
   const artifact = artifactOf(statement);
-  if ((await findTree(store, artifact)) === undefined) {
-    const { target } = statement.predicate.buildDefinition.externalParameters;
-    check.onFinding({
-      trouble: 'missing',
-      what: 'artifact',
-      path: `artifacts/${artifact}`,
-      message: `is not there, but ${path} (${target}) names it`,
-      remedy: `vmbuild realize ${target}: it is built again, and must come out the same.`,
-    });
+  if (!(await isHere(store, artifact)) && !(await exists(store.layout.collected(artifact)))) {
+    // Or it has been made again in this moment.
+    if (!(await isHere(store, artifact))) reportMissing(check, statement, `${path} names it`);
   }
   return artifact;
+}
+
+async function isHere(store: Store, artifact: Digest): Promise<boolean> {
+  return (await findTree(store, artifact)) !== undefined;
+}
+
+function reportMissing(check: Check, statement: Realisation, why: string): void {
+  const { target } = statement.predicate.buildDefinition.externalParameters;
+  check.onFinding({
+    trouble: 'missing',
+    what: 'artifact',
+    path: `artifacts/${artifactOf(statement)}`,
+    message: `(${target}) is not there, but ${why}`,
+    remedy: `vmbuild realize ${target}: it is built again, and must come out the same.`,
+  });
+}
+
+/** What a root keeps must be known, or a collection takes it; and its own artifact is never collected. */
+async function checkRoot(check: Check, name: string): Promise<void> {
+  const { store } = check;
+  const path = `roots/${name}.json`;
+  const read = async (): Promise<Root | undefined> =>
+    parseRoot(await readFile(join(store.layout.roots, `${name}.json`), 'utf8'), `${name}.json`);
+  const root = await checkRecord(check, 'root', path, read);
+  if (root?.buildKey === undefined) return;
+  const statement = await readRealisation(store, root.buildKey);
+  if (statement === undefined) {
+    const message = `names the build key ${root.buildKey}, of which no realisation can be read`;
+    const remedy = `vmbuild realize ${root.target}, or: vmbuild root rm ${root.buildKey}`;
+    await reportUnlessGone(check, { trouble: 'missing', what: 'root', path, message, remedy });
+  } else if (!(await isHere(store, artifactOf(statement)))) {
+    // Where it was not collected, the realisation has told.
+    if (await exists(store.layout.collected(artifactOf(statement))))
+      reportMissing(check, statement, `${path} keeps it`);
+  }
 }
 
 async function checkTarget(check: Check, target: string): Promise<void> {

@@ -6,7 +6,7 @@
 type Trouble = 'damaged' | 'missing' | 'extra' | 'unreadable' | 'leftover';
 
 /** What a store holds. */
-export type StoredKind = 'artifact' | 'source' | 'image' | 'realisation' | 'log' | 'target' | 'lock' | 'other';
+export type StoredKind = 'artifact' | 'source' | 'image' | 'realisation' | 'log' | 'target' | 'root' | 'lock' | 'other';
 
 /** One thing that a check found. */
 export interface Finding {
