@@ -8,8 +8,9 @@ import { type Realisation, realisation } from '../../src/model/realisation.ts';
 import { adoptTree } from '../../src/store/artifacts.ts';
 import { adoptImage } from '../../src/store/images.ts';
 import { storeLog } from '../../src/store/logs.ts';
-import type { Store } from '../../src/store/openStore.ts';
+import { openStore, type Store } from '../../src/store/openStore.ts';
 import { noteRun, recordRealisation } from '../../src/store/realisations.ts';
+import { noteRoot, type Root } from '../../src/store/roots.ts';
 import { adoptSource } from '../../src/store/sources.ts';
 
 /** Puts an image with this text in it into a store. */
@@ -22,6 +23,33 @@ export async function putImage(store: Store, text = 'an image', sources: readonl
   const layer = treeDigest(rootfs, listTree(rootfs, 'image'));
   const config = ociConfig({ diffIds: [layer], env: [], workingDir: '/', user: '0:0', command: [], history: ['test'] });
   return (await adoptImage(store, rootfs, config, { rootfs: layer, sources })).digest;
+}
+
+/** Ends what this process relies on, so that a collection takes it for gone, and opens the store again. */
+export async function reopen(store: Store): Promise<Store> {
+  store.pins[Symbol.dispose]();
+  return openStore(store.layout.root);
+}
+
+/** Makes a recorded build the last result of its target, as realising it does. */
+export async function putRoot(store: Store, statement: Realisation, steps: readonly Realisation[] = []): Promise<Root> {
+  const { externalParameters, internalParameters } = statement.predicate.buildDefinition;
+  const root: Root = {
+    kind: 'last',
+    target: externalParameters.target,
+    derivation: externalParameters.derivation,
+    buildKey: internalParameters.buildKey,
+    steps: [statement, ...steps].map(keyOf).sort(),
+    outputsOnly: false,
+    at: new Date().toISOString(),
+  };
+  await noteRoot(store, root);
+  return root;
+}
+
+/** The build key of a recorded build. */
+export function keyOf({ predicate }: Realisation): Digest {
+  return predicate.buildDefinition.internalParameters.buildKey;
 }
 
 /** Puts a source of one file into a store. */

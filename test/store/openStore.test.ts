@@ -153,7 +153,13 @@ describe('temporary files', () => {
     await writeFile(join(root, `.format.${dead}`), '');
     await writeFile(join(root, `.format.${scratchPrefix()}17.abc.tmp`), '');
     const store = await openStore(root);
-    expect((await readdir(root)).sort()).toEqual([`.format.${scratchPrefix()}17.abc.tmp`, 'format', 'roots', 'running', 'tmp']);
+    expect((await readdir(root)).sort()).toEqual([
+      `.format.${scratchPrefix()}17.abc.tmp`,
+      'format',
+      'roots',
+      'running',
+      'tmp',
+    ]);
     await writeFile(join(root, 'tmp', dead), '');
     await writeFile(`${stagingPath(store)}17.abc.tmp`, '');
     await openStore(root);

@@ -103,23 +103,26 @@ function reportMissing(check: Check, statement: Realisation, why: string): void 
   });
 }
 
-/** What a root keeps must be known, or a collection takes it; and its own artifact is never collected. */
+/** What a root keeps must be known, or a collection would take it; and its own artifact is never collected. */
 async function checkRoot(check: Check, name: string): Promise<void> {
   const { store } = check;
   const path = `roots/${name}.json`;
   const read = async (): Promise<Root | undefined> =>
     parseRoot(await readFile(join(store.layout.roots, `${name}.json`), 'utf8'), `${name}.json`);
   const root = await checkRecord(check, 'root', path, read);
-  if (root?.buildKey === undefined) return;
-  const statement = await readRealisation(store, root.buildKey);
-  if (statement === undefined) {
-    const message = `names the build key ${root.buildKey}, of which no realisation can be read`;
-    const remedy = `vmbuild realize ${root.target}, or: vmbuild root rm ${root.buildKey}`;
-    await reportUnlessGone(check, { trouble: 'missing', what: 'root', path, message, remedy });
-  } else if (!(await isHere(store, artifactOf(statement)))) {
-    // Where it was not collected, the realisation has told.
-    if (await exists(store.layout.collected(artifactOf(statement))))
-      reportMissing(check, statement, `${path} keeps it`);
+  if (root === undefined) return;
+  const { buildKey, steps = [], target } = root;
+  for (const key of new Set([...(buildKey === undefined ? [] : [buildKey]), ...steps])) {
+    const statement = await readRealisation(store, key);
+    if (statement === undefined) {
+      const message = `names the build key ${key}, of which no realisation can be read`;
+      const remedy = `vmbuild realize ${target}, or, if it is not wanted any more: vmbuild root rm ${target}`;
+      await reportUnlessGone(check, { trouble: 'missing', what: 'root', path, message, remedy });
+    } else if (key === buildKey && !(await isHere(store, artifactOf(statement)))) {
+      // Where it was not collected, the realisation has told.
+      if (await exists(store.layout.collected(artifactOf(statement))))
+        reportMissing(check, statement, `${path} keeps it`);
+    }
   }
 }
 

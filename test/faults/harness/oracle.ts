@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { listTree, treeDigest } from '../../../src/io/tree.ts';
 import { buildKey } from '../../../src/model/buildKey.ts';
+import { canonicalJson, type Json } from '../../../src/model/canonicalJson.ts';
 import { sha256 } from '../../../src/model/digest.ts';
 import { errorMessage } from '../../../src/model/errors.ts';
 import { artifactOf, type Realisation } from '../../../src/model/realisation.ts';
 import { STORE_FOLDERS } from '../../../src/store/layout.ts';
+import type { Root } from '../../../src/store/roots.ts';
 
 /**
  * Everything that is wrong in a store which nobody uses at the moment, as sentences. It looks at every byte, and is
@@ -29,7 +31,7 @@ export function problemsIn(store: string): readonly string[] {
 
   eachIn('artifacts', checkTree);
   eachIn('sources', (path, name) => same(sha256(readFileSync(path)), name));
-  eachIn('images', checkImage);
+  eachIn('images', (path, name) => (name.endsWith('.json') ? checkImageRecord(path) : checkImage(path, name)));
   eachIn('realisations', (path, name) => checkRealisation(path, name, store));
   eachIn('logs', (path, name) => {
     zstdDecompressSync(readFileSync(path));
@@ -40,7 +42,8 @@ export function problemsIn(store: string): readonly string[] {
     return same(`${target}.json`, name);
   });
   eachIn('locks', (path) => (lstatSync(path).size === 0 ? undefined : 'a lock holds something'));
-  eachIn('tmp', () => 'was left behind');
+  eachIn('roots', (path, name) => checkRoot(path, name, store));
+  for (const folder of ['tmp', 'running']) eachIn(folder, () => 'was left behind');
   for (const name of namesIn(store)) {
     if (!KNOWN.includes(name)) problems.push(`${name} does not belong into a store`);
   }
@@ -80,11 +83,23 @@ function checkImage(path: string, name: string): string | undefined {
   return same(sha256(config), name) ?? (rootfs.diff_ids[0] === layer ? undefined : `its root is ${layer}`);
 }
 
+function checkImageRecord(path: string): string | undefined {
+  const { check, ...noted } = JSON.parse(readFileSync(path, 'utf8')) as { readonly [key: string]: Json };
+  return check === sha256(canonicalJson(noted)) ? undefined : 'is not what its sum says';
+}
+
+function checkRoot(path: string, name: string, store: string): string | undefined {
+  const { kind, target, steps = [] } = JSON.parse(readFileSync(path, 'utf8')) as Root;
+  const unknown = steps.find((key) => !namesIn(join(store, 'realisations')).includes(`${key}.json`));
+  return unknown === undefined ? same(`${kind}-${target}.json`, name) : `keeps ${unknown}, which is not on record`;
+}
+
 function checkRealisation(path: string, name: string, store: string): string | undefined {
   const statement = JSON.parse(readFileSync(path, 'utf8')) as Realisation;
   const { document, buildKey: key } = statement.predicate.buildDefinition.internalParameters;
   if (buildKey(document) !== key) return 'is of another build key than it says';
   const artifact = artifactOf(statement);
-  if (!namesIn(join(store, 'artifacts')).includes(artifact)) return `names ${artifact}, which is not there`;
+  const known = [...namesIn(join(store, 'artifacts')), ...namesIn(join(store, 'collected'))];
+  if (!known.includes(artifact)) return `names ${artifact}, which is not there`;
   return same(`${key}.json`, name);
 }
