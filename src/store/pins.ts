@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SharedLock } from '../io/lock.ts';
 import { isOwnerAlive, ownerPrefix } from '../io/owner.ts';
@@ -43,7 +43,7 @@ export function openPins(layout: StoreLayout): Pins {
         lock ??= import('../io/lock.ts').then(({ openSharedLock }) => openSharedLock(layout.gcLock));
         const { run } = await lock;
         // A line may have been cut off by a full disk: begin with a new one.
-        await run(() => append(path, layout.running, `\n${fresh.join('\n')}\n`));
+        await run(() => appendFileSync(path, `\n${fresh.join('\n')}\n`));
       } catch (error) {
         throw explainSystemError(error, 'noting what is in use');
       }
@@ -60,11 +60,6 @@ export function openPins(layout: StoreLayout): Pins {
       lock = undefined;
     },
   };
-}
-
-function append(path: string, folder: string, text: string): void {
-  mkdirSync(folder, { recursive: true });
-  appendFileSync(path, text);
 }
 
 /** Files of this process that are to go when it ends; what is left by one that was killed counts for nothing. */

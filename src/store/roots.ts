@@ -76,7 +76,7 @@ export function parseRoot(text: string, name: string): Root | undefined {
 }
 
 /** Name of a root's file. A target has one last result and one attempt; of what was added, each build key is a root. */
-export function rootName({ kind, target, buildKey }: Pick<Root, 'kind' | 'target' | 'buildKey'>): string {
+function rootName({ kind, target, buildKey }: Pick<Root, 'kind' | 'target' | 'buildKey'>): string {
   return `${kind}-${kind === 'added' ? buildKey : target}.json`;
 }
 
