@@ -1,4 +1,5 @@
-import { fetchBytes, redactUrl } from '../io/http.ts';
+import { fetchBytes } from '../io/http.ts';
+import { redactUrl } from '../io/httpError.ts';
 import type { ProxyChoice } from '../io/httpAgents.ts';
 import { run } from '../io/process.ts';
 import { errorMessage } from '../model/errors.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../io/files.ts';
-import { HttpError } from '../io/http.ts';
+import { HttpError } from '../io/httpError.ts';
 import { inspectTree } from '../io/inspectTree.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';

@@ -1,4 +1,4 @@
-import type { HttpOptions } from '../io/http.ts';
+import type { HttpOptions } from '../io/httpExchange.ts';
 import type { Digest } from '../model/digest.ts';
 import type { Location, Source } from '../model/source.ts';
 

@@ -8,7 +8,7 @@ import { VmbuildError } from '../model/errors.ts';
 import type { GoModule, GoModulesLocation } from '../model/source.ts';
 import type { FetchContext, Locate } from './fetcher.ts';
 import { type GoProxies, getSmall, getZip, goProxies, h1Mismatch, tryProxies } from './goProxy.ts';
-import { redactUrl } from '../io/http.ts';
+import { redactUrl } from '../io/httpError.ts';
 import { visitModuleZip } from './zipFile.ts';
 
 const PARALLEL = 8;

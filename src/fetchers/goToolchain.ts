@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isH1 } from '../formats/goModule.ts';
-import { redactUrl } from '../io/http.ts';
+import { redactUrl } from '../io/httpError.ts';
 import { removeTree } from '../io/files.ts';
 import { VmbuildError } from '../model/errors.ts';
 import type { GoToolchainLocation } from '../model/source.ts';

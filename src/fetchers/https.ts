@@ -1,4 +1,5 @@
-import { type HttpOptions, redactUrl } from '../io/http.ts';
+import { redactUrl } from '../io/httpError.ts';
+import type { HttpOptions } from '../io/httpExchange.ts';
 import { download } from '../io/httpDownload.ts';
 import type { ProxyChoice } from '../io/httpAgents.ts';
 import type { HttpsLocation, Source } from '../model/source.ts';

@@ -1,112 +1,31 @@
-import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage, systemErrorCode } from '../model/errors.ts';
-import { agentFor, type ProxyChoice } from './httpAgents.ts';
-
-// Built on node:http and not on fetch: fetch undoes content codings, which changes the bytes that a digest is of, has
-// no time limit for connecting, and takes more CPU per byte.
-
-/**
- * Why a request failed. `status`: the server answered something else than asked for. `network`: no
- * connection, or it broke. `timeout`: nothing moved. `truncated`: fewer bytes than announced. `length`: another
- * length than expected. `redirect`: too many, or to a place that is refused. `certificate`: TLS trust. `url`: not a web address.
- */
-export type HttpFailure =
-  'status' | 'network' | 'timeout' | 'truncated' | 'length' | 'redirect' | 'certificate' | 'url';
-
-/** A failed request as data. Neither the message nor `url` holds passwords or query strings. */
-export class HttpError extends Error {
-  readonly failure: HttpFailure;
-  readonly url: string;
-  /** The HTTP status, for the failure `status`. */
-  readonly status: number | undefined;
-  /** Milliseconds that the server asked to wait (Retry-After, RFC 9110 §10.2.3). */
-  readonly retryAfter: number | undefined;
-
-  constructor(
-    failure: HttpFailure,
-    url: string,
-    message: string,
-    details: { status?: number; retryAfter?: number | undefined; cause?: unknown } = {},
-  ) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.name = 'HttpError';
-    this.failure = failure;
-    this.url = redactUrl(url);
-    this.status = details.status;
-    this.retryAfter = details.retryAfter;
-  }
-
-  /** True if the same request may well succeed a moment later. */
-  get retryable(): boolean {
-    if (this.failure === 'status') {
-      const status = this.status ?? 0;
-      return status >= 500 || status === 429 || status === 408;
-    }
-    return this.failure === 'network' || this.failure === 'timeout' || this.failure === 'truncated';
-  }
-}
-
-/** Everything but `signal` has a default. Times are milliseconds. */
-export interface HttpOptions {
-  readonly signal: AbortSignal;
-  /** Until the TCP connection stands; default 15 s. */
-  readonly connectTimeout?: number | undefined;
-  /** The longest silence after that; there is no limit in total. Default 30 s. */
-  readonly idleTimeout?: number | undefined;
-  /** Tries in all; default 3. */
-  readonly tries?: number | undefined;
-  /** Wait before the second try, doubled for each further one, plus up to as much again at random. Default 500 ms. */
-  readonly backoff?: number | undefined;
-  readonly proxy?: ProxyChoice;
-  /** Told before a try is repeated; the text is fit for people. */
-  readonly onRetry?: ((message: string) => void) | undefined;
-}
-
-/** An answer of any status but a redirect. Its body must be read to the end or `close()`d. */
-export interface HttpResponse {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** The address after redirects, with its secrets. */
-  readonly url: string;
-  /** The bytes as they were sent: no content coding is ever undone, because a digest is of those bytes. */
-  readonly body: AsyncIterable<Uint8Array>;
-  /** Drops the connection if the body was not read to its end. */
-  close(): void;
-}
+import { HttpError, redactUrl } from './httpError.ts';
+import { exchange, type HttpOptions, type HttpResponse } from './httpExchange.ts';
 
 const MAX_REDIRECTS = 10;
 const MAX_RETRY_AFTER = 60_000;
 
-/** The URL without user, password, query and fragment: what may be shown and logged. */
-export function redactUrl(url: string): string {
-  if (!URL.canParse(url)) return '(not a URL)';
-  const { protocol, host, pathname, search } = new URL(url);
-  return `${protocol}//${host}${pathname}${search === '' ? '' : '?…'}`;
-}
-
-/** One GET, following redirects. Throws HttpError, or the signal's reason. */
+/** One GET, following redirects; another server is not told the `authorization`. Throws HttpError, or the signal's reason. */
 export async function httpGet(
   url: string,
   options: HttpOptions,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<HttpResponse> {
   let current = parseUrl(url, url);
+  let sent = headers;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await send(current, options, headers);
-    const status = response.statusCode ?? 0;
-    const location = response.headers.location;
-    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) {
-      // Errors come out of the body; one that happens before it is read must not be an unhandled event.
-      response.on('error', () => {});
-      const body = readBody(response, current, options);
-      return { status, headers: response.headers, url: current.href, body, close: () => void response.destroy() };
-    }
-    response.destroy();
+    const response = await exchange(current, options, { headers: sent });
+    const { location } = response.headers;
+    if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
+    response.close();
     const next = parseUrl(location, url, current);
     if (current.protocol === 'https:' && next.protocol !== 'https:') {
       throw new HttpError('redirect', url, `redirected from https to ${redactUrl(next.href)}`);
+    }
+    // Credentials are for the server that they were given for.
+    if (next.origin !== current.origin) {
+      sent = Object.fromEntries(Object.entries(sent).filter(([name]) => name.toLowerCase() !== 'authorization'));
     }
     current = next;
   }
@@ -178,74 +97,6 @@ export function fetchBytes(
     }
     return Buffer.concat(chunks).subarray(0, options.limit);
   });
-}
-
-function send(url: URL, options: HttpOptions, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
-  const { signal, connectTimeout = 15_000, idleTimeout = 30_000 } = options;
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? https : http).request(url, {
-      agent: agentFor(url.protocol, options.proxy),
-      headers: { 'user-agent': 'vmbuild', 'accept-encoding': 'identity', ...headers },
-      signal,
-    });
-    const timeout = (after: number, what: string) =>
-      setTimeout(() => request.destroy(new HttpError('timeout', url.href, `${what} for ${after / 1000} s`)), after);
-    let watchdog = timeout(connectTimeout, 'no connection');
-    const connected = () => {
-      clearTimeout(watchdog);
-      watchdog = timeout(idleTimeout, 'no answer');
-    };
-    request.on('socket', (socket) => (socket.connecting ? socket.once('connect', connected) : connected()));
-    request.on('response', (response) => {
-      clearTimeout(watchdog);
-      resolve(response);
-    });
-    // Stays after the answer too: an error without a listener would end the process.
-    request.on('error', (error) => {
-      clearTimeout(watchdog);
-      reject(signal.aborted ? signal.reason : describe(error, url));
-    });
-    request.end();
-  });
-}
-
-async function* readBody(response: IncomingMessage, url: URL, options: HttpOptions): AsyncGenerator<Uint8Array> {
-  const { signal, idleTimeout = 30_000 } = options;
-  const chunks = response[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      // Armed only while waiting for the server, so that a slow disk is not taken for a dead line.
-      const watchdog = setTimeout(() => {
-        response.destroy(new HttpError('timeout', url.href, `nothing received for ${idleTimeout / 1000} s`));
-      }, idleTimeout);
-      try {
-        const { value, done } = await chunks.next();
-        if (done === true) return;
-        clearTimeout(watchdog);
-        yield value;
-      } catch (error) {
-        throw signal.aborted ? signal.reason : describe(error, url);
-      } finally {
-        clearTimeout(watchdog);
-      }
-    }
-  } finally {
-    response.destroy();
-  }
-}
-
-function describe(error: unknown, url: URL): unknown {
-  if (error instanceof HttpError) return error;
-  const code = systemErrorCode(error) ?? '';
-  if (/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_/.test(code)) {
-    const message = `the server's certificate is not trusted: ${errorMessage(error)}`;
-    return new HttpError('certificate', url.href, message, { cause: error });
-  }
-  // Several addresses were tried; each has its own error and the whole has no message.
-  const inner = error instanceof AggregateError ? error.errors.map(errorMessage).join(', ') : errorMessage(error);
-  const message = inner === 'aborted' ? 'the server broke the connection' : inner;
-  return new HttpError('network', url.href, message, { cause: error });
 }
 
 function parseUrl(text: string, original: string, base?: URL): URL {

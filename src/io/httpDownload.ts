@@ -1,6 +1,8 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { type Digest, sha256Stream } from '../model/digest.ts';
-import { expectStatus, HttpError, type HttpOptions, type HttpResponse, httpGet, withRetries } from './http.ts';
+import { expectStatus, httpGet, withRetries } from './http.ts';
+import { HttpError } from './httpError.ts';
+import type { HttpOptions, HttpResponse } from './httpExchange.ts';
 
 /** A finished download. */
 export interface Downloaded {

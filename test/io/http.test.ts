@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { expectStatus, fetchBytes, HttpError, httpGet, redactUrl, withRetries } from '../../src/io/http.ts';
+import { expectStatus, fetchBytes, httpGet, withRetries } from '../../src/io/http.ts';
+import { HttpError, redactUrl } from '../../src/io/httpError.ts';
 import { deadUrl, fast, files, loopback } from './loopback.ts';
 
 async function failure(promise: Promise<unknown>): Promise<HttpError> {

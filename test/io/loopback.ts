@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { HttpOptions } from '../../src/io/http.ts';
+import type { HttpOptions } from '../../src/io/httpExchange.ts';
 
 /** A real web server on 127.0.0.1 for a test; closes with the scope. */
 export interface Loopback extends AsyncDisposable {

@@ -1,0 +1,142 @@
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { errorMessage, systemErrorCode } from '../model/errors.ts';
+import { agentFor, type ProxyChoice } from './httpAgents.ts';
+import { HttpError } from './httpError.ts';
+
+// Built on node:http and not on fetch: fetch undoes content codings, which changes the bytes that a digest is of, has
+// no time limit for connecting, and takes more CPU per byte.
+
+/** Everything but `signal` has a default. Times are milliseconds. */
+export interface HttpOptions {
+  readonly signal: AbortSignal;
+  /** Until the TCP connection stands; default 15 s. */
+  readonly connectTimeout?: number | undefined;
+  /** The longest silence after that; there is no limit in total. Default 30 s. */
+  readonly idleTimeout?: number | undefined;
+  /** Tries in all; default 3. */
+  readonly tries?: number | undefined;
+  /** Wait before the second try, doubled for each further one, plus up to as much again at random. Default 500 ms. */
+  readonly backoff?: number | undefined;
+  readonly proxy?: ProxyChoice;
+  /** Told before a try is repeated; the text is fit for people. */
+  readonly onRetry?: ((message: string) => void) | undefined;
+}
+
+/** What a request is beyond its address; a GET without a body unless it says otherwise. */
+export interface HttpRequest {
+  readonly method?: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes, or a stream of exactly `length` bytes, opened anew for each try. */
+  readonly body?: Uint8Array | { readonly length: number; readonly open: () => AsyncIterable<Uint8Array> };
+}
+
+/** An answer. Its body must be read to the end or `close()`d. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The address that answered, with its secrets. */
+  readonly url: string;
+  /** The bytes as they were sent: no content coding is ever undone, because a digest is of those bytes. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Drops the connection if the body was not read to its end. */
+  close(): void;
+}
+
+/**
+ * One request and its answer, whatever its status; redirects are answers, too. Throws HttpError, or the signal's reason.
+ */
+export async function exchange(url: URL, options: HttpOptions, request: HttpRequest = {}): Promise<HttpResponse> {
+  const response = await send(url, options, request);
+  // Errors come out of the body; one that happens before it is read must not be an unhandled event.
+  response.on('error', () => {});
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    url: url.href,
+    body: readBody(response, url, options),
+    close: () => void response.destroy(),
+  };
+}
+
+function send(url: URL, options: HttpOptions, { method, headers, body }: HttpRequest): Promise<IncomingMessage> {
+  const { signal, connectTimeout = 15_000, idleTimeout = 30_000 } = options;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? https : http).request(url, {
+      agent: agentFor(url.protocol, options.proxy),
+      ...(method === undefined ? {} : { method }),
+      headers: { 'user-agent': 'vmbuild', 'accept-encoding': 'identity', ...lengthOf(body), ...headers },
+      signal,
+    });
+    const timeout = (after: number, what: string) =>
+      setTimeout(() => request.destroy(new HttpError('timeout', url.href, `${what} for ${after / 1000} s`)), after);
+    let watchdog = timeout(connectTimeout, 'no connection');
+    const connected = () => {
+      clearTimeout(watchdog);
+      watchdog = timeout(idleTimeout, 'no answer');
+    };
+    request.on('socket', (socket) => (socket.connecting ? socket.once('connect', connected) : connected()));
+    request.on('response', (response) => {
+      clearTimeout(watchdog);
+      resolve(response);
+    });
+    // Stays after the answer too: an error without a listener would end the process.
+    request.on('error', (error) => {
+      clearTimeout(watchdog);
+      reject(signal.aborted ? signal.reason : describe(error, url));
+    });
+    if (body === undefined || body instanceof Uint8Array) {
+      request.end(body);
+      return;
+    }
+    // Bytes that go out are a sign of life.
+    const content = Readable.from(body.open(), { objectMode: false });
+    content.on('data', () => watchdog.refresh());
+    pipeline(content, request).catch((error: unknown) => request.destroy(error as Error));
+  });
+}
+
+function lengthOf(body: HttpRequest['body']): Record<string, string> {
+  return body === undefined ? {} : { 'content-length': String(body.length) };
+}
+
+async function* readBody(response: IncomingMessage, url: URL, options: HttpOptions): AsyncGenerator<Uint8Array> {
+  const { signal, idleTimeout = 30_000 } = options;
+  const chunks = response[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      // Armed only while waiting for the server, so that a slow disk is not taken for a dead line.
+      const watchdog = setTimeout(() => {
+        response.destroy(new HttpError('timeout', url.href, `nothing received for ${idleTimeout / 1000} s`));
+      }, idleTimeout);
+      try {
+        const { value, done } = await chunks.next();
+        if (done === true) return;
+        clearTimeout(watchdog);
+        yield value;
+      } catch (error) {
+        throw signal.aborted ? signal.reason : describe(error, url);
+      } finally {
+        clearTimeout(watchdog);
+      }
+    }
+  } finally {
+    response.destroy();
+  }
+}
+
+function describe(error: unknown, url: URL): unknown {
+  if (error instanceof HttpError) return error;
+  const code = systemErrorCode(error) ?? '';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_/.test(code)) {
+    const message = `the server's certificate is not trusted: ${errorMessage(error)}`;
+    return new HttpError('certificate', url.href, message, { cause: error });
+  }
+  // Several addresses were tried; each has its own error and the whole has no message.
+  const inner = error instanceof AggregateError ? error.errors.map(errorMessage).join(', ') : errorMessage(error);
+  const message = inner === 'aborted' ? 'the server broke the connection' : inner;
+  return new HttpError('network', url.href, message, { cause: error });
+}
