@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what some tests of test/faults need and skip by name where it is missing (Debian, Ubuntu; root).
+# Installs what some tests need and skip by name where it is missing (Debian, Ubuntu; root).
 set -eu
 need=''
 command -v strace >/dev/null || need="$need strace"
 command -v faketime >/dev/null || need="$need faketime"
+command -v docker-registry >/dev/null || need="$need docker-registry"
 [ -n "$need" ] || exit 0
 [ "$(id -u)" = 0 ] || { echo "install-test-tools: run as root: apt-get install$need" >&2; exit 1; }
 # shellcheck disable=SC2086 # a list of package names

@@ -29,7 +29,7 @@ export interface ProvisionOptions {
 export interface Provisioner extends AsyncDisposable {
   /** Path of a source in the store. */
   readonly source: (source: Source) => Promise<string>;
-  /** The same for one of the many packages of an image, whose progress is the image's. */
+  /** The same for one of the many packages or layers of an image, whose progress is the image's. */
   readonly package: (deb: Source) => Promise<string>;
   readonly image: (image: LockedImage) => Promise<StoredImage>;
 }
@@ -89,7 +89,7 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
             store,
             signal,
             progress,
-            deb: getPackage,
+            part: getPackage,
           }),
         );
       }),

@@ -5,6 +5,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { ProjectRoot } from '../build/project.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
+import { dockerCredentials } from './dockerCredentials.ts';
 import { IS_CHECKOUT, PROGRAM_FOLDER } from '../io/program.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { firstIssue } from '../model/recipeSchema.ts';
@@ -27,6 +28,7 @@ const configSchema = v.strictObject({
   sourceMirrors: v.optional(v.array(v.string())),
   debianMirrors: v.optional(v.array(v.string())),
   goProxy: v.optional(v.string()),
+  plainRegistries: v.optional(v.array(v.string())),
 });
 
 /** The user's configuration file. */
@@ -78,6 +80,8 @@ export async function fetchSettings(options: FetchOptions): Promise<FetchSetting
     sourceMirrors: config.sourceMirrors ?? [],
     debianMirrors: config.debianMirrors ?? [],
     goProxy: config.goProxy,
+    plainRegistries: config.plainRegistries ?? [],
+    registryCredentials: dockerCredentials,
     offline: options.offline ?? false,
   };
 }

@@ -14,12 +14,14 @@ import { locateGoModules } from './goModules.ts';
 import { locateGoToolchain } from './goToolchain.ts';
 import { locateHttps } from './https.ts';
 import { locateInFolders, locateLocal } from './localFiles.ts';
+import { locateOci } from './ociBlob.ts';
 import { locateInMirrors } from './sourceMirrors.ts';
 
 /** What each kind of location yields; a mismatch is a mistake in the recipe. */
 const KINDS: Readonly<Record<Location['type'], readonly Source['kind'][]>> = {
   debian: ['file'],
   https: ['file'],
+  oci: ['file'],
   local: ['file', 'tree'],
   gomod: ['tree'],
   gotoolchain: ['tree'],
@@ -116,6 +118,8 @@ async function locate(
       const own = await locateHttps(source, location, context);
       return location === source.locations.at(-1) ? [...own, ...locateInMirrors(source, context)] : own;
     }
+    case 'oci':
+      return [...locateInMirrors(source, context), ...(await locateOci(source, location, context))];
     case 'debian':
       // Which mirrors of the archive there are is only known by asking them.
       if (context.settings.offline) return [...locateInMirrors(source, context), offline(`debian:${location.path}`)];

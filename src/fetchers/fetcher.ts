@@ -1,4 +1,5 @@
 import type { HttpOptions } from '../io/httpExchange.ts';
+import type { RegistryCredentials } from '../io/registry.ts';
 import type { Digest } from '../model/digest.ts';
 import type { Location, Source } from '../model/source.ts';
 
@@ -19,6 +20,10 @@ export interface FetchSettings {
   readonly debianSnapshot?: string | undefined;
   /** Overrides GOPROXY of the environment and of the go command. */
   readonly goProxy?: string | undefined;
+  /** Registries that speak HTTP without TLS, besides those of this machine. */
+  readonly plainRegistries?: readonly string[] | undefined;
+  /** Credentials for a registry, if there are any. */
+  readonly registryCredentials?: ((registry: string) => RegistryCredentials | undefined) | undefined;
   /** True forbids every network access. */
   readonly offline: boolean;
 }

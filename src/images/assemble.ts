@@ -7,22 +7,30 @@ import { type Digest, sha256 } from '../model/digest.ts';
 import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { SANDBOX } from '../model/sandbox.ts';
 import type { ComposeJob } from './composeWorker.ts';
-import { ASSEMBLER_VERSION, type ImageLock, type LockedDeb } from './lockFile.ts';
+import {
+  ASSEMBLER_VERSION,
+  type ImageLock,
+  type LockedDeb,
+  type PackagesLock,
+  type PulledLayer,
+  type PulledLock,
+} from './lockFile.ts';
 import type { UnpackedPackage } from './packageEntry.ts';
 import type { UnpackJob } from './unpackDeb.ts';
+import type { LayerEntry, LayerJob } from './unpackLayer.ts';
 import { runInWorkers } from './workerPool.ts';
 
 /** What assembling may use, and whom it tells. */
-export interface AssembleOptions {
+export interface AssembleOptions<Part> {
   /**
-   * Path of a local copy of a package, which is checked against the lock and only read. Asked for one package after
+   * Path of a local copy of a package or layer, which is checked against the lock and only read. Asked for one after
    * another, before the first is unpacked: start downloads beforehand.
    */
-  readonly debPath: (deb: LockedDeb) => Promise<string>;
+  readonly partPath: (part: Part) => Promise<string>;
   /** An empty private folder; the result is left in it. The caller removes it, also after a failure. */
   readonly scratch: string;
   readonly signal?: AbortSignal | undefined;
-  /** Packages unpacked so far, and in all. */
+  /** Packages or layers unpacked so far, and in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Worker threads for unpacking; by default one per core, at most 8. */
   readonly workers?: number | undefined;
@@ -47,27 +55,63 @@ export interface AssembledImage {
  * @throws VmbuildError SOURCE_MISMATCH if a package is not the locked one, IMAGE_ASSEMBLY if packages do not fit
  * together or hold what an image cannot; the signal's reason when aborted.
  */
-export async function assembleImage(
-  lock: Pick<ImageLock, 'debs'>,
-  { debPath, scratch, signal, onProgress, workers }: AssembleOptions,
+export function assembleImage(
+  lock: Pick<PackagesLock, 'debs'>,
+  options: AssembleOptions<LockedDeb>,
+): Promise<AssembledImage> {
+  // The largest first: two threads then end at about the same time.
+  const debs = lock.debs.toSorted((a, b) => b.size - a.size);
+  return assemble(debs, options, {
+    worker: 'unpackWorker',
+    job: (deb, file, blobPrefix): UnpackJob => ({ deb, file, blobPrefix }),
+    compose: (packages: readonly UnpackedPackage[], rootfs) => ({ packages, rootfs }),
+  });
+}
+
+/**
+ * Makes an image of the layers of one that others have made: modes are reduced, owners and times are gone, and what the
+ * sandbox needs is there. So it has a digest of its own; its lock says what it was made of.
+ *
+ * @throws as `assembleImage`.
+ */
+export function assemblePulledImage(
+  lock: Pick<PulledLock, 'pulled'>,
+  options: AssembleOptions<PulledLayer>,
+): Promise<AssembledImage> {
+  return assemble(lock.pulled.layers, options, {
+    worker: 'unpackLayerWorker',
+    job: (layer, file, blobPrefix): LayerJob => ({ layer, file, blobPrefix }),
+    compose: (layers: readonly (readonly LayerEntry[])[], rootfs) => ({ layers, rootfs }),
+  });
+}
+
+/** What is particular to one kind of parts: the worker that unpacks one, and what is made of all. */
+interface Parts<Part, Job, Unpacked> {
+  readonly worker: string;
+  readonly job: (part: Part, file: string, blobPrefix: string) => Job;
+  readonly compose: (unpacked: readonly Unpacked[], rootfs: string) => ComposeJob;
+}
+
+async function assemble<Part, Job, Unpacked>(
+  parts: readonly Part[],
+  { partPath, scratch, signal, onProgress, workers }: AssembleOptions<Part>,
+  { worker, job, compose }: Parts<Part, Job, Unpacked>,
 ): Promise<AssembledImage> {
   const blobs = join(scratch, 'blobs');
   const rootfs = join(scratch, 'rootfs');
   try {
     await mkdir(blobs);
-    // The largest first: two threads then end at about the same time.
-    const debs = [...lock.debs].sort((a, b) => b.size - a.size);
-    const jobs: UnpackJob[] = [];
-    for (const [index, deb] of debs.entries()) {
+    const jobs: Job[] = [];
+    for (const [index, part] of parts.entries()) {
       signal?.throwIfAborted();
-      jobs.push({ deb, file: await debPath(deb), blobPrefix: join(blobs, `${index}-`) });
+      jobs.push(job(part, await partPath(part), join(blobs, `${index}-`)));
     }
-    const packages = await runInWorkers<UnpackJob, UnpackedPackage>('unpackWorker', jobs, {
+    const unpacked = await runInWorkers<Job, Unpacked>(worker, jobs, {
       size: workers ?? Math.min(availableParallelism(), 8),
       signal,
       onDone: (done) => onProgress?.(done, jobs.length),
     });
-    const [layerDigest] = await runInWorkers<ComposeJob, Digest>('composeWorker', [{ packages, rootfs }], {
+    const [layerDigest] = await runInWorkers<ComposeJob, Digest>('composeWorker', [compose(unpacked, rootfs)], {
       size: 1,
       signal,
     });

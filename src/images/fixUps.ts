@@ -20,6 +20,21 @@ export function applyFixUps(tree: ImageTree): void {
   addCertificates(tree);
 }
 
+/**
+ * The same for an image that others have made: what the sandbox needs of it, and nothing else.
+ *
+ * @throws VmbuildError IMAGE_ASSEMBLY if something else is where the sandbox mounts.
+ */
+export function fitToSandbox(tree: ImageTree): void {
+  addMountPoints(tree);
+  const { uid, gid, workDir, hostname } = SANDBOX;
+  const passwd = tree.read('etc/passwd')?.toString().trimEnd();
+  // Programs that ask who they are find an answer.
+  if (passwd !== undefined && !passwd.split('\n').some((line) => line.split(':')[2] === String(uid))) {
+    tree.set('etc/passwd', textFile(`${passwd}\n${hostname}:x:${uid}:${gid}::${workDir}:/bin/sh\n`));
+  }
+}
+
 function addAliases(tree: ImageTree): void {
   for (const [alias, target] of aliases()) {
     if (!tree.has(target)) {
@@ -37,7 +52,7 @@ function addMountPoints(tree: ImageTree): void {
   for (const path of new Set([...SANDBOX.mountPoints, ...sticky])) {
     const found = tree.get(path);
     if (found !== undefined && found.type !== 'directory') {
-      throw refused(`/${path} must be a directory, but a package makes it a ${found.type}`);
+      throw refused(`/${path} must be a directory, but the image makes it a ${found.type}`);
     }
     tree.set(path, { type: 'directory', sticky: sticky.includes(path) });
   }

@@ -54,6 +54,19 @@ export class ImageTree {
     this.#nodes.set(path, node);
   }
 
+  /** Takes a node away, with all that is below it. */
+  remove(path: string): void {
+    if (this.#nodes.get(path)?.type === 'directory') this.removeBelow(path);
+    this.#nodes.delete(path);
+  }
+
+  /** Takes away all that is below a directory; the whole tree for the root. */
+  removeBelow(folder: string): void {
+    for (const path of this.#nodes.keys()) {
+      if (folder === '' || path.startsWith(`${folder}/`)) this.#nodes.delete(path);
+    }
+  }
+
   /** All nodes, sorted by path; a directory comes before what is in it. */
   sorted(): readonly (readonly [string, ImageNode])[] {
     return [...this.#nodes].sort(([a], [b]) => (a < b ? -1 : 1));

@@ -76,7 +76,8 @@ export function linkDestination(name: string, target: string): string | undefine
   return imagePath(parts.join('/'));
 }
 
-function plainPath(name: string): string {
+/** The path that an entry of an archive names, relative to its root and without `./`; throws as `imagePath`. */
+export function plainPath(name: string): string {
   // Tar names are bytes; the parser turns what is not UTF-8 into U+FFFD.
   if (name.includes('\uFFFD')) throw new TypeError(`a name that is not UTF-8: ${JSON.stringify(name)}`);
   if (name.includes('\0')) throw new TypeError(`a name with a NUL: ${JSON.stringify(name)}`);

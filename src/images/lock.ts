@@ -3,7 +3,7 @@ import { sha256 } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';
 import { compressionOf, decompressAll } from './decompress.ts';
 import { verifyInRelease } from './inRelease.ts';
-import type { ImageContents, ImageDescription } from './lockFile.ts';
+import type { PackagesContents, PackagesDescription } from './lockFile.ts';
 import { PackageIndex } from './packageIndex.ts';
 import { resolvePackages } from './resolve.ts';
 
@@ -36,9 +36,9 @@ const INDEX_LIMIT = 256 * 1024 * 1024;
  * is not the signed one), IMAGE_RESOLVE.
  */
 export async function resolveImage(
-  description: ImageDescription,
+  description: PackagesDescription,
   options: ResolveImageOptions,
-): Promise<ImageContents> {
+): Promise<PackagesContents> {
   const failures: unknown[] = [];
   for (const mirror of options.mirrors) {
     options.signal?.throwIfAborted();
@@ -66,13 +66,13 @@ export async function resolveImage(
 }
 
 interface FetchedIndex {
-  readonly index: ImageContents['index'];
+  readonly index: PackagesContents['index'];
   readonly texts: readonly string[];
 }
 
 async function fetchIndex(
   mirror: string,
-  description: ImageDescription,
+  description: PackagesDescription,
   options: ResolveImageOptions,
 ): Promise<FetchedIndex> {
   const suite = `${mirror}/dists/${description.suite}`;
@@ -81,7 +81,7 @@ async function fetchIndex(
   const date = checkRelease(release, description, options.now ?? new Date());
   const files = releaseFiles(release);
   const byHash = release.get('acquire-by-hash') === 'yes';
-  const packages: ImageContents['index']['packages'][number][] = [];
+  const packages: PackagesContents['index']['packages'][number][] = [];
   const texts: string[] = [];
   for (const component of [...description.components].sort()) {
     const candidates = ['xz', 'gz'].map((suffix) => `${component}/binary-${ARCHITECTURE}/Packages.${suffix}`);
@@ -114,7 +114,7 @@ async function fetchIndex(
 }
 
 /** That the signed file is the one that was asked for, and not out of date. Returns its Date. */
-function checkRelease(release: Stanza, { suite, components }: ImageDescription, now: Date): Date {
+function checkRelease(release: Stanza, { suite, components }: PackagesDescription, now: Date): Date {
   const refuse = (why: string): never => {
     throw new VmbuildError('SIGNATURE_INVALID', `the InRelease of ${suite} is signed but not usable: ${why}`);
   };
@@ -134,7 +134,7 @@ function checkRelease(release: Stanza, { suite, components }: ImageDescription, 
   return date;
 }
 
-function resolveIn(description: ImageDescription, { index, texts }: FetchedIndex): ImageContents {
+function resolveIn(description: PackagesDescription, { index, texts }: FetchedIndex): PackagesContents {
   try {
     const chosen = resolvePackages(description.packages, new PackageIndex(texts));
     return {

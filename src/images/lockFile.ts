@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
+import { LAYER_COMPRESSION } from '../formats/ociManifest.ts';
+import { parseOciReference } from '../formats/ociReference.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 
@@ -24,7 +26,22 @@ const path = (root: string) =>
     ),
   );
 
-const descriptionSchema = v.strictObject({
+const reference = v.pipe(
+  v.string(),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      const { tag, digest: pinned } = parseOciReference(dataset.value);
+      if (tag === undefined && pinned === undefined) addIssue({ message: 'needs a tag or @sha256:…' });
+    } catch (error) {
+      addIssue({ message: errorMessage(error) });
+    }
+  }),
+);
+
+const pulledDescriptionSchema = v.strictObject({ description: v.optional(v.string()), from: reference });
+
+const packagesDescriptionSchema = v.strictObject({
   description: v.optional(v.string()),
   suite: word,
   components: v.pipe(v.array(word), v.minLength(1)),
@@ -60,27 +77,71 @@ const contentsEntries = {
   ),
 };
 
-const lockSchema = v.strictObject({
+const pulledEntries = {
+  from: reference,
+  pulled: v.strictObject({
+    registry: v.string(),
+    repository: v.string(),
+    manifest: digest,
+    config: digest,
+    layers: v.pipe(
+      v.array(
+        v.strictObject({
+          mediaType: v.picklist(Object.keys(LAYER_COMPRESSION)),
+          digest,
+          size,
+          diffId: digest,
+        }),
+      ),
+      v.minLength(1),
+    ),
+  }),
+};
+
+const sealEntries = {
   format: v.literal(1),
   image: v.strictObject({ digest, assembler: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) }),
-  ...contentsEntries,
-});
+};
+const packagesLockSchema = v.strictObject({ ...sealEntries, ...contentsEntries });
+const pulledLockSchema = v.strictObject({ ...sealEntries, ...pulledEntries });
 
-/** `image.json`: what a person wants in an image. */
-export type ImageDescription = Readonly<v.InferOutput<typeof descriptionSchema>>;
+/** `image.json` of an image that is made of Debian packages: what a person wants in it. */
+export type PackagesDescription = Readonly<v.InferOutput<typeof packagesDescriptionSchema>>;
+
+/** `image.json` of an image that others have made: `registry/repository:tag`, or with `@sha256:…`. */
+export type PulledDescription = Readonly<v.InferOutput<typeof pulledDescriptionSchema>>;
+
+/** `image.json`. */
+export type ImageDescription = PackagesDescription | PulledDescription;
 
 /** One locked package. `path` is below the root of a Debian archive, `size` in bytes, `sha256` of the .deb. */
 export type LockedDeb = Readonly<v.InferOutput<typeof debSchema>>;
 
 /** `lock.json`: exactly which packages make an image, from which signed index they came, and the image's digest. */
-export type ImageLock = Readonly<v.InferOutput<typeof lockSchema>>;
+export type PackagesLock = Readonly<v.InferOutput<typeof packagesLockSchema>>;
+
+/**
+ * `lock.json` of an image that others have made: the digests of its manifest, of its config and of its layers as they are
+ * in the registry; `diffId` is that of the uncompressed layer.
+ */
+export type PulledLock = Readonly<v.InferOutput<typeof pulledLockSchema>>;
+
+/** Either kind of lock; only one of them has `pulled`. */
+export type ImageLock = PackagesLock | PulledLock;
+
+/** One layer of a pulled image. */
+export type PulledLayer = PulledLock['pulled']['layers'][number];
 
 /** A lock before the image was assembled for the first time. */
-export type ImageContents = Omit<ImageLock, 'format' | 'image'>;
+export type PackagesContents = Omit<PackagesLock, 'format' | 'image'>;
+export type PulledContents = Omit<PulledLock, 'format' | 'image'>;
+export type ImageContents = PackagesContents | PulledContents;
 
 /** Reads an `image.json`. @throws VmbuildError RECIPE_INVALID that names file and field. */
 export async function readImageDescription(file: string): Promise<ImageDescription> {
-  const description = parse(descriptionSchema, await readJson(file, 'RECIPE_INVALID', []), file, 'RECIPE_INVALID', []);
+  const value = await readJson(file, 'RECIPE_INVALID', []);
+  if (hasField(value, 'from')) return parse(pulledDescriptionSchema, value, file, 'RECIPE_INVALID', []);
+  const description = parse(packagesDescriptionSchema, value, file, 'RECIPE_INVALID', []);
   const twice = description.packages.find((wanted, i) => description.packages.indexOf(wanted) !== i);
   if (twice !== undefined) throw new VmbuildError('RECIPE_INVALID', `${file}: packages: ${twice} appears twice`);
   return description;
@@ -89,7 +150,9 @@ export async function readImageDescription(file: string): Promise<ImageDescripti
 /** Reads a `lock.json`. @throws VmbuildError IMAGE_NOT_LOCKED that names file and field, also if there is none. */
 export async function readImageLock(file: string): Promise<ImageLock> {
   const hints = [lockCommand(file)];
-  return parse(lockSchema, await readJson(file, 'IMAGE_NOT_LOCKED', hints), file, 'IMAGE_NOT_LOCKED', hints);
+  const value = await readJson(file, 'IMAGE_NOT_LOCKED', hints);
+  const schema = hasField(value, 'pulled') ? pulledLockSchema : packagesLockSchema;
+  return parse<ImageLock>(schema, value, file, 'IMAGE_NOT_LOCKED', hints);
 }
 
 /**
@@ -104,6 +167,17 @@ export function checkLockMatches(description: ImageDescription, lock: ImageLock,
       hints: [lockCommand(lockFile)],
     });
   };
+  if (lock.image.assembler !== ASSEMBLER_VERSION) {
+    refuse(
+      'image.assembler',
+      `it was made by assembler ${lock.image.assembler}, this vmbuild has ${ASSEMBLER_VERSION}`,
+    );
+  }
+  if ('from' in description || 'from' in lock) {
+    const [locked, wanted] = [lock, description].map((one) => ('from' in one ? one.from : 'a set of packages'));
+    if (locked !== wanted) refuse('from', `${locked} is locked, ${wanted} is wanted`);
+    return;
+  }
   if (lock.suite !== description.suite) refuse('suite', `${lock.suite} is locked, ${description.suite} is wanted`);
   for (const field of ['components', 'packages'] as const) {
     const locked = new Set(lock[field]);
@@ -112,12 +186,6 @@ export function checkLockMatches(description: ImageDescription, lock: ImageLock,
     const removed = [...locked].filter((item) => !wanted.has(item));
     if (added.length > 0) refuse(field, `${added.join(', ')} is wanted but not locked`);
     if (removed.length > 0) refuse(field, `${removed.join(', ')} is locked but no longer wanted`);
-  }
-  if (lock.image.assembler !== ASSEMBLER_VERSION) {
-    refuse(
-      'image.assembler',
-      `it was made by assembler ${lock.image.assembler}, this vmbuild has ${ASSEMBLER_VERSION}`,
-    );
   }
 }
 
@@ -130,12 +198,16 @@ export function toLockedDeb(value: unknown): LockedDeb {
 }
 
 /** Completes a lock once the image is assembled. */
-export function sealLock(contents: ImageContents, imageDigest: Digest): ImageLock {
+export function sealLock<Contents extends ImageContents>(
+  contents: Contents,
+  imageDigest: Digest,
+): Contents & Pick<ImageLock, 'format' | 'image'> {
   return { format: 1, image: { digest: imageDigest, assembler: ASSEMBLER_VERSION }, ...contents };
 }
 
 /** The text of a `lock.json`: one line per package, so that a change is one line of a diff. */
 export function formatImageLock(lock: ImageLock): string {
+  if ('pulled' in lock) return `${JSON.stringify(lock, undefined, 2)}\n`;
   const { debs, ...rest } = lock;
   const head = JSON.stringify(rest, undefined, 2).replace(/\n}$/, '');
   return `${head},\n  "debs": [\n${debs.map((deb) => `    ${JSON.stringify(deb)}`).join(',\n')}\n  ]\n}\n`;
@@ -143,6 +215,10 @@ export function formatImageLock(lock: ImageLock): string {
 
 function lockCommand(file: string): string {
   return `Run: vmbuild image lock ${basename(dirname(file))}`;
+}
+
+function hasField(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name);
 }
 
 type Code = 'RECIPE_INVALID' | 'IMAGE_NOT_LOCKED';

@@ -1,10 +1,11 @@
-import { closeSync, fchmodSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { sha256 } from '../model/digest.ts';
 import { VmbuildError, errorMessage } from '../model/errors.ts';
 import { type DebFile, openDeb, readControl, tarEntries } from './debFile.ts';
 import { imagePath, isAlias, isDropped, linkDestination } from './layout.ts';
 import type { LockedDeb } from './lockFile.ts';
 import type { PackageEntry, UnpackedPackage } from './packageEntry.ts';
+import { writeBlob } from './writeBlob.ts';
 
 /** A package to unpack: the file, what the lock says about it, and where contents are left (prefix of file names). */
 export interface UnpackJob {
@@ -106,19 +107,6 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
     }
   }
   return entries;
-}
-
-async function writeBlob(blob: string, content: AsyncIterable<Uint8Array>, executable: boolean): Promise<void> {
-  const file = openSync(blob, 'wx', 0o600);
-  try {
-    for await (const piece of content) {
-      for (let offset = 0; offset < piece.length;) offset += writeSync(file, piece, offset);
-    }
-    // Not left to open(): the umask of whoever runs this has no say.
-    fchmodSync(file, executable ? 0o755 : 0o644);
-  } finally {
-    closeSync(file);
-  }
 }
 
 function refuseRoot(path: string, name: string): void {

@@ -15,6 +15,8 @@ export interface DownloadOptions extends HttpOptions {
   readonly size?: number | undefined;
   /** The most bytes to take where `size` is not known, so that a server cannot fill the disk. Default 8 GiB. */
   readonly maxSize?: number | undefined;
+  /** Makes the GET with these headers, where more is needed than `httpGet` does. */
+  readonly get?: ((headers: Readonly<Record<string, string>>) => Promise<HttpResponse>) | undefined;
   /** Bytes so far, and in all if known. */
   readonly onProgress?: ((received: number, total: number | undefined) => void) | undefined;
 }
@@ -82,7 +84,8 @@ class Transfer {
   private async request(): Promise<HttpResponse> {
     const resume = this.received > 0 && this.validator !== undefined;
     const headers = resume ? { range: `bytes=${this.received}-`, 'if-range': this.validator as string } : {};
-    const response = await httpGet(this.url, this.options, headers as Record<string, string>);
+    const { get = (sent) => httpGet(this.url, this.options, sent) } = this.options;
+    const response = await get(headers as Record<string, string>);
     if (resume && response.status === 206 && rangeOf(response)?.start === this.received) return response;
     // Either the first try, or the server sends the whole file again, or something that does not fit: from the start.
     await this.reset();

@@ -44,8 +44,17 @@ export interface GoToolchainLocation {
   readonly h1: string;
 }
 
+/** A blob of an OCI registry, by the source's own digest. */
+export interface OciLocation {
+  readonly type: 'oci';
+  /** Host, with a port if it is not the standard one. */
+  readonly registry: string;
+  readonly repository: string;
+}
+
 /** Where a fixed-output source can be had. */
-export type Location = DebianLocation | HttpsLocation | LocalLocation | GoModulesLocation | GoToolchainLocation;
+export type Location =
+  DebianLocation | OciLocation | HttpsLocation | LocalLocation | GoModulesLocation | GoToolchainLocation;
 
 /** A fixed-output source: a digest that is known beforehand, and places to get it from, best first. */
 export interface Source extends Content {

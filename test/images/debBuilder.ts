@@ -39,7 +39,7 @@ export function arArchive(members: readonly (readonly [string, string | Uint8Arr
 }
 
 /** A tar of entries, with foreign owners and times in it that must not matter. */
-async function tarArchive(entries: readonly TestEntry[]): Promise<Buffer> {
+export async function tarArchive(entries: readonly TestEntry[]): Promise<Buffer> {
   const archive = pack();
   for (const { name, type = 'file', content = '', target, mode } of entries) {
     const header = {

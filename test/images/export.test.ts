@@ -18,7 +18,7 @@ async function makeImage(): Promise<AssembledImage> {
     { name: `./opt/${'n'.repeat(150)}`, content: 'long' },
   ];
   const deb = await writeDeb(pool, { name: 'a', entries });
-  return assembleImage({ debs: [deb] }, { debPath: debFolder(pool), scratch: folder() });
+  return assembleImage({ debs: [deb] }, { partPath: debFolder(pool), scratch: folder() });
 }
 
 /** All files below a folder: path → sha256. */

@@ -7,7 +7,7 @@ import {
   ASSEMBLER_VERSION,
   checkLockMatches,
   formatImageLock,
-  type ImageLock,
+  type PackagesLock,
   readImageDescription,
   readImageLock,
 } from '../../src/images/lockFile.ts';
@@ -16,7 +16,7 @@ import { errorCode, rejection, temporaryFolders } from './helpers.ts';
 
 const folder = temporaryFolders();
 
-const lock: ImageLock = {
+const lock: PackagesLock = {
   format: 1,
   image: { digest: sha256('image'), assembler: ASSEMBLER_VERSION },
   suite: 'bookworm',
@@ -56,7 +56,7 @@ describe('readImageLock', () => {
     expect(text.endsWith('}\n')).toBe(true);
   });
 
-  const first = lock.debs[0] as ImageLock['debs'][number];
+  const first = lock.debs[0] as PackagesLock['debs'][number];
   it.each([
     ['a newer format', { ...lock, format: 2 }, 'format'],
     ['a short digest', { ...lock, image: { ...lock.image, digest: 'abc' } }, 'image.digest'],
@@ -115,7 +115,7 @@ describe('readImageDescription', () => {
 });
 
 describe('checkLockMatches', () => {
-  const check = (wanted: Partial<typeof description>, changed: ImageLock = lock): string => {
+  const check = (wanted: Partial<typeof description>, changed: PackagesLock = lock): string => {
     try {
       checkLockMatches({ ...description, ...wanted }, changed, 'docker/firmware/lock.json');
     } catch (error) {
@@ -146,10 +146,10 @@ describe('checkLockMatches', () => {
 
 describe('diffLocks', () => {
   it('lists what was added, removed and changed', () => {
-    const [gcc, lib, make] = lock.debs as [ImageLock['debs'][0], ImageLock['debs'][0], ImageLock['debs'][0]];
+    const [gcc, lib, make] = lock.debs as [PackagesLock['debs'][0], PackagesLock['debs'][0], PackagesLock['debs'][0]];
     const newer = { ...make, version: '4.4-1', sha256: sha256('new') };
     const added = { ...gcc, name: 'nasm' };
-    const next: ImageLock = {
+    const next: PackagesLock = {
       ...lock,
       image: { ...lock.image, digest: sha256('other') },
       index: { ...lock.index, inRelease: { ...lock.index.inRelease, date: '2026-09-01T00:00:00Z' } },
@@ -159,7 +159,6 @@ describe('diffLocks', () => {
       added: [added],
       removed: [lib],
       changed: [{ from: make, to: newer }],
-      date: { from: '2026-07-11T10:16:37Z', to: '2026-09-01T00:00:00Z' },
       image: { from: lock.image.digest, to: sha256('other') },
     });
     expect(diffLocks(lock, lock)).toMatchObject({ added: [], removed: [], changed: [], image: undefined });

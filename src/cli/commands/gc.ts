@@ -1,5 +1,6 @@
 import { lockPath } from '../../build/images.ts';
 import { type ProjectRoot } from '../../build/project.ts';
+import { partSources } from '../../build/assembleLockedImage.ts';
 import { readImageLock } from '../../images/lockFile.ts';
 import { shortDigest } from '../../model/digest.ts';
 import { errorMessage } from '../../model/errors.ts';
@@ -86,10 +87,11 @@ async function noteImages(store: Store, roots: readonly ProjectRoot[]): Promise<
 }
 
 async function noteImage(store: Store, folder: string): Promise<void> {
-  const { image, debs } = await readImageLock(lockPath(folder));
+  const lock = await readImageLock(lockPath(folder));
+  const { image } = lock;
   const stored = await findImage(store, image.digest);
   if (stored === undefined || (await readImageRecord(store, image.digest)) !== undefined) return;
   const rootfs = onlyLayer(stored.config);
   if (rootfs === undefined) return;
-  await writeImageRecord(store, image.digest, { rootfs, sources: debs.map(({ sha256 }) => sha256) });
+  await writeImageRecord(store, image.digest, { rootfs, sources: partSources(lock).map(({ digest }) => digest) });
 }

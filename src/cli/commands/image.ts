@@ -9,7 +9,7 @@ import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import { findImage } from '../../store/images.ts';
 import { openStore, openStoreForReading } from '../../store/openStore.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
-import { formatTable } from '../format.ts';
+import { formatCount, formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions, projectRoots, storeFolder } from '../settings.ts';
 
@@ -90,9 +90,11 @@ export async function imageExport(
 
 /** A new lock for people: what it holds, and what is different. */
 export function describeRelock({ name, file, lock, difference }: Relock): string {
-  const lines = [
-    `${name}: ${lock.debs.length} packages of ${lock.suite}, ${lock.index.inRelease.date}, image ${lock.image.digest}`,
-  ];
+  const madeOf =
+    'pulled' in lock
+      ? `${formatCount(lock.pulled.layers.length, 'layer')} of ${lock.from}, manifest sha256:${lock.pulled.manifest}`
+      : `${lock.debs.length} packages of ${lock.suite}, ${lock.index.inRelease.date}`;
+  const lines = [`${name}: ${madeOf}, image ${lock.image.digest}`];
   if (difference === undefined) lines.push(`  new lock: ${file}`);
   else if (difference.image === undefined) lines.push('  nothing changed');
   for (const deb of difference?.added ?? []) lines.push(`  + ${deb.name} ${deb.version}`);

@@ -32,7 +32,7 @@ export async function writeImage(folder: string): Promise<Digest> {
     ];
     const assembled = join(scratch, 'assembled');
     await mkdir(assembled);
-    const { digest } = await assembleImage({ debs }, { debPath: debFolder(packages), scratch: assembled });
+    const { digest } = await assembleImage({ debs }, { partPath: debFolder(packages), scratch: assembled });
     const description = { suite: 'bookworm', components: ['main'], packages: debs.map(({ name }) => name) };
     const index = { inRelease: { sha256: digest, date: '2026-01-01T00:00:00Z' }, snapshot: '20260101T000000Z' };
     const contents = { ...description, architecture: 'amd64' as const, index: { ...index, packages: [] }, debs };

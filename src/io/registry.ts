@@ -1,0 +1,140 @@
+import { isLoopback } from '../formats/ociReference.ts';
+import { expectStatus, httpGet, withRetries } from './http.ts';
+import { HttpError } from './httpError.ts';
+import { exchange, type HttpOptions, type HttpRequest, type HttpResponse } from './httpExchange.ts';
+
+/** A user and password (or token) for a registry. */
+export interface RegistryCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** A repository of a registry, by the OCI distribution specification v1.1. Paths begin behind `/v2/<repository>/`. */
+export interface Registry {
+  /** The base URL of the repository. */
+  readonly url: string;
+  /** A GET, following redirects; another server is not told the credentials. The caller looks at the status. */
+  readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<HttpResponse>;
+  /** Any other request; `path` may also be an absolute URL of the same server, as upload locations are. */
+  readonly send: (path: string, request: HttpRequest) => Promise<HttpResponse>;
+}
+
+/** Where a repository is, and how to be let in. */
+export interface RegistryOptions {
+  readonly registry: string;
+  readonly repository: string;
+  /** HTTP without TLS; by default only for the machine itself. */
+  readonly plainHttp?: boolean | undefined;
+  readonly credentials?: RegistryCredentials | undefined;
+  readonly http: HttpOptions;
+}
+
+/** The most that a token server may answer. */
+const TOKEN_LIMIT = 64 * 1024;
+
+/**
+ * Opens a repository. No request is made before it is needed; a token that the registry asks for is fetched once and
+ * used until it is refused.
+ */
+export function openRegistry(options: RegistryOptions): Registry {
+  const { registry, repository, http, credentials } = options;
+  const protocol = (options.plainHttp ?? isLoopback(registry)) ? 'http' : 'https';
+  const origin = `${protocol}://${registry}`;
+  const url = `${origin}/v2/${repository}/`;
+  let authorization: string | undefined;
+
+  const headersFor = (headers: HttpRequest['headers']): Record<string, string> => ({
+    ...headers,
+    ...(authorization === undefined ? {} : { authorization }),
+  });
+  /** Repeats a request with what the registry asks for, if it refuses the first one. */
+  const authorized = async (
+    actions: string,
+    request: (headers: HttpRequest['headers']) => Promise<HttpResponse>,
+    headers: HttpRequest['headers'],
+  ): Promise<HttpResponse> => {
+    const response = await request(headersFor(headers));
+    if (response.status !== 401) return response;
+    const challenge = response.headers['www-authenticate'] ?? '';
+    response.close();
+    // Only what this registry itself asks for; a redirect's target gets nothing.
+    if (new URL(response.url).origin !== origin) throw refused(response.url, credentials !== undefined);
+    authorization = await answerChallenge(challenge, { ...options, url, actions });
+    const again = await request(headersFor(headers));
+    if (again.status !== 401 && again.status !== 403) return again;
+    again.close();
+    throw refused(url, credentials !== undefined);
+  };
+  const absolute = (path: string): string => {
+    const target = new URL(path, url);
+    if (target.origin !== origin) throw new HttpError('redirect', url, `sent to another server: ${target.origin}`);
+    return target.href;
+  };
+  const get: Registry['get'] = (path, headers) =>
+    authorized('pull', (sent) => httpGet(absolute(path), http, sent), headers);
+
+  return {
+    url,
+    get,
+    send: (path, request) =>
+      authorized(
+        request.method === 'HEAD' ? 'pull' : 'pull,push',
+        (headers) => exchange(new URL(absolute(path)), http, { ...request, headers: headers ?? {} }),
+        request.headers,
+      ),
+  };
+}
+
+/** What to send as `authorization` (RFC 9110 §11; for Bearer, the token protocol of the distribution project). */
+async function answerChallenge(
+  challenge: string,
+  { credentials, repository, actions, http, url }: RegistryOptions & { readonly url: string; readonly actions: string },
+): Promise<string> {
+  const basic =
+    credentials && `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
+  const [, scheme = '', text = ''] = /^\s*(\S+)\s*(.*)$/.exec(challenge) ?? [];
+  if (scheme.toLowerCase() === 'basic' && basic !== undefined) return basic;
+  if (scheme.toLowerCase() !== 'bearer') throw refused(url, credentials !== undefined);
+  const parameters = new Map([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]));
+  const realm = URL.parse(parameters.get('realm') ?? '', url);
+  // Whoever can answer a plain request could otherwise have the password sent anywhere in the clear.
+  const unsafe =
+    realm?.protocol !== 'https:' && realm?.origin !== new URL(url).origin && !isLoopback(realm?.host ?? '');
+  if (realm === null || unsafe)
+    throw new HttpError('redirect', url, 'the registry names no token server that can be used');
+  const service = parameters.get('service');
+  if (service !== undefined) realm.searchParams.set('service', service);
+  realm.searchParams.set('scope', `repository:${repository}:${actions}`);
+  const answer = await withRetries(realm.href, http, async () => {
+    const response = await httpGet(realm.href, http, basic === undefined ? {} : { authorization: basic });
+    if (response.status === 401 || response.status === 403) {
+      response.close();
+      throw refused(realm.href, credentials !== undefined);
+    }
+    expectStatus(response, [200]);
+    return (await readBytes(response, TOKEN_LIMIT)).toString();
+  });
+  const { token, access_token } = JSON.parse(answer) as { token?: unknown; access_token?: unknown };
+  const found = token ?? access_token;
+  if (typeof found !== 'string' || !/^[\x21-\x7e]+$/.test(found)) {
+    throw new HttpError('status', realm.href, 'the token server gave no token');
+  }
+  return `Bearer ${found}`;
+}
+
+/** The body of an answer; longer ones than `limit` bytes are refused. */
+export async function readBytes(response: HttpResponse, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body) {
+    length += chunk.length;
+    if (length > limit) throw new HttpError('length', response.url, `longer than ${limit} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function refused(url: string, given: boolean): HttpError {
+  const why = given ? 'the credentials are refused' : 'it wants credentials, and none are known (docker login)';
+  return new HttpError('status', url, why, { status: 401 });
+}
