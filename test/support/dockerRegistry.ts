@@ -24,7 +24,7 @@ export interface TestRegistry extends AsyncDisposable {
 /** A user for tests alone: bcrypt of `secret`, as `htpasswd -B` makes it. */
 const HTPASSWD = 'vmbuild:$2y$05$xxpZdx5Lk3hvwNS8MmWUvOEPDd4XCn8KdSUGnbkCSyvHUAMcv0uIq\n';
 
-export const AUTHORIZATION = `Basic ${Buffer.from('vmbuild:secret').toString('base64')}`;
+const AUTHORIZATION = `Basic ${Buffer.from('vmbuild:secret').toString('base64')}`;
 
 /** Starts Debian's docker-registry; it ends with the scope. */
 export async function startRegistry(): Promise<TestRegistry> {
