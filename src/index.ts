@@ -18,5 +18,5 @@ export type {
   Recipe,
   RecipeFile,
   RecipeModule,
-  SourceDeclaration,
 } from './model/recipe.ts';
+export type { SourceDeclaration } from './model/sourceDeclaration.ts';

@@ -1,4 +1,4 @@
-import type { BlobSlots } from '../model/blobSlot.ts';
+import { type BlobSlots, type LicenceClass, strictest } from '../model/blobSlot.ts';
 import { BUILD_PLATFORM, DEFAULT_SOURCE_DATE_EPOCH, SANDBOX_VERSION } from '../model/buildKey.ts';
 import { type Derivation, derivationHash } from '../model/derivation.ts';
 import type { Digest } from '../model/digest.ts';
@@ -9,6 +9,7 @@ import type { Source } from '../model/source.ts';
 import type { Project, ProjectRoot, TargetLocation } from './project.ts';
 import { loadRecipeFiles, type RecipeFiles } from './recipeFiles.ts';
 import { resolveSource } from './resolveSource.ts';
+import { type BlobLookup, type MissingBlob, takeBlobs, type TakenBlobs } from './takeBlobs.ts';
 
 /** A recipe, checked and resolved: its derivation, and what is needed to run it. */
 export interface Step {
@@ -28,6 +29,12 @@ export interface Step {
   readonly flashBudget: FlashBudget | undefined;
   /** Vendor blobs that the artifact is made without. */
   readonly lacks: BlobSlots;
+  /** Vendor blobs that it is made with. */
+  readonly takes: BlobSlots;
+  /** Slots that it takes and nobody has filled on this machine; as long as there are any, it cannot be built. */
+  readonly missingBlobs: readonly MissingBlob[];
+  /** How far the artifact may travel: as far as the strictest of all that it is made from. */
+  readonly licence: LicenceClass;
 }
 
 /** An image as planning knows it: from its lock alone. */
@@ -55,8 +62,11 @@ export interface Evaluator {
   evaluate(target: string): Promise<Step>;
 }
 
-/** Makes an evaluator for the recipes of a project. */
-export function createEvaluator(project: Project, images: ImageCatalog): Evaluator {
+/**
+ * Makes an evaluator for the recipes of a project. `blobs` is the only state of this machine that a derivation depends on,
+ * and only that of a target which takes vendor blobs.
+ */
+export function createEvaluator(project: Project, images: ImageCatalog, blobs: BlobLookup = () => ({})): Evaluator {
   const steps = new Map<string, Promise<Step>>();
   const finished = new Set<string>();
 
@@ -82,7 +92,7 @@ export function createEvaluator(project: Project, images: ImageCatalog): Evaluat
     for (const [mount, name] of Object.entries(recipe.inputs ?? {})) {
       inputs[mount] = await evaluate(name, { target, before: path }, `${location.file}: inputs.${mount}`);
     }
-    const step = await resolve(location, recipe, inputs, images);
+    const step = await resolve(location, recipe, inputs, { images, blobs });
     finished.add(target);
     return step;
   };
@@ -153,7 +163,7 @@ async function resolve(
   location: TargetLocation,
   recipe: Recipe,
   inputs: Readonly<Record<string, Step>>,
-  images: ImageCatalog,
+  { images, blobs }: { readonly images: ImageCatalog; readonly blobs: BlobLookup },
 ): Promise<Step> {
   const sources: Record<string, Source> = {};
   for (const [mount, declared] of Object.entries(recipe.sources ?? {})) {
@@ -165,6 +175,16 @@ async function resolve(
       folder: location.folder,
       field: `${location.file}: sources.${mount}`,
     });
+  }
+  const taken = await takeOwnBlobs(location, recipe, blobs);
+  for (const [mount, source] of Object.entries(taken.sources)) {
+    if (Object.hasOwn(inputs, mount) || Object.hasOwn(sources, mount)) {
+      throw new VmbuildError(
+        'RECIPE_INVALID',
+        `${location.file}: takes: ${mount} is the name of an input or source as well`,
+      );
+    }
+    sources[mount] = source;
   }
   const image = await images(recipe.image, `${location.file}: image`, location.root);
   const files = await loadRecipeFiles(recipe.files ?? [], {
@@ -198,5 +218,24 @@ async function resolve(
     sources,
     flashBudget: recipe.flashBudget,
     lacks: recipe.lacks ?? {},
+    takes: pick(recipe.takes ?? {}, taken.taken),
+    missingBlobs: taken.missing,
+    licence: strictest([...taken.licences, ...Object.values(inputs).map(({ licence }) => licence)]),
   };
+}
+
+async function takeOwnBlobs(location: TargetLocation, recipe: Recipe, blobs: BlobLookup): Promise<TakenBlobs> {
+  const { takes } = recipe;
+  if (takes === undefined || Object.keys(takes).length === 0) {
+    return { sources: {}, licences: [], taken: [], missing: [] };
+  }
+  const { platform, file, folder } = location;
+  if (platform === undefined) {
+    throw new VmbuildError('RECIPE_INVALID', `${file}: takes: only the recipe of a platform can take its blobs`);
+  }
+  return takeBlobs(takes, blobs(platform.name), { platform: platform.name, file, folder });
+}
+
+function pick(slots: BlobSlots, names: readonly string[]): BlobSlots {
+  return Object.fromEntries(Object.entries(slots).filter(([name]) => names.includes(name)));
 }

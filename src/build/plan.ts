@@ -8,6 +8,7 @@ import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
 import type { Decision } from './events.ts';
 import { topologicalOrder } from './graph.ts';
+import { refuseMissing } from './takeBlobs.ts';
 
 /** What would happen to a step, and why. */
 export interface PlannedStep {
@@ -41,22 +42,25 @@ export async function planSteps(targets: readonly Step[], store: Store): Promise
 }
 
 /**
- * Checks the flash budgets of all steps, for who is about to carry the plan out.
+ * Checks the flash budgets of all steps and that no vendor blob is missing, for who is about to carry the plan out.
  *
- * @throws VmbuildError BUDGET_EXCEEDED if the flash is too small, or if parts whose sizes are known do not fit already.
+ * @throws VmbuildError BUDGET_EXCEEDED if the flash is too small, or if parts whose sizes are known do not fit already;
+ * BLOB_MISSING if a step takes a blob that nobody has supplied.
  */
-export function checkBudgets(plan: Plan): void {
+export function checkPlan(plan: Plan): void {
   // The targets that a person named come last in the plan, and an error should speak of them.
   for (const { step } of plan.toReversed()) checkBudget(step, plan);
+  for (const { step } of plan.toReversed())
+    if (step.missingBlobs.length > 0) refuseMissing(step.target, step.missingBlobs);
 }
 
-/** Why a plan cannot be carried out for lack of flash, or undefined. */
+/** Why a plan cannot be carried out for lack of flash or of vendor blobs, or undefined. */
 export function refusal(plan: Plan): VmbuildError | undefined {
   try {
-    checkBudgets(plan);
+    checkPlan(plan);
     return undefined;
   } catch (error) {
-    if (error instanceof VmbuildError && error.code === 'BUDGET_EXCEEDED') return error;
+    if (error instanceof VmbuildError && ['BUDGET_EXCEEDED', 'BLOB_MISSING'].includes(error.code)) return error;
     throw error;
   }
 }

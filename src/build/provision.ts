@@ -3,9 +3,10 @@ import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import type { Digest } from '../model/digest.ts';
-import { errorMessage, explainSystemError } from '../model/errors.ts';
+import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
 import type { Source } from '../model/source.ts';
 import { claimImage, findImage, type StoredImage } from '../store/images.ts';
+import { claimBlob } from '../store/blobs.ts';
 import { type Store, scratchPrefix } from '../store/openStore.ts';
 import { adoptSource, claimSource, findSource } from '../store/sources.ts';
 import type { LockedImage } from './evaluate.ts';
@@ -45,6 +46,7 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
   const images = new Map<Digest, Promise<StoredImage>>();
 
   const getSource = async (source: Source, quiet: boolean): Promise<string> => {
+    if (source.blob !== undefined) return boundBlob(store, source, source.blob);
     const present = await claimSource(store, source);
     if (present !== undefined) return present;
     // Loaded when something is missing: most runs find everything in the store, and start faster without.
@@ -98,6 +100,23 @@ export function createProvisioner(given: ProvisionOptions): Provisioner {
       await Promise.allSettled([...sources.values(), ...images.values()]);
     },
   };
+}
+
+/** There is nowhere else to get it from. */
+async function boundBlob(
+  store: Store,
+  { name, digest }: Source,
+  { platform, slot }: NonNullable<Source['blob']>,
+): Promise<string> {
+  const path = await claimBlob(store, digest);
+  if (path !== undefined) return path;
+  throw new VmbuildError(
+    'BLOB_MISSING',
+    `${name} is bound to the slot ${slot} of ${platform}, but gone from the store`,
+    {
+      hints: [`Add the file again that it was taken from: vmbuild blob add ${platform} <file>`],
+    },
+  );
 }
 
 async function download(source: Source, options: ProvisionOptions, quiet: boolean): Promise<string> {

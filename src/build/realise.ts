@@ -1,20 +1,23 @@
 import type { Realisation } from '../model/realisation.ts';
 import type { Step } from './evaluate.ts';
 import { keepReused } from './keepResults.ts';
-import { checkBudgets, type PlannedStep, planSteps } from './plan.ts';
+import { checkPlan, type PlannedStep, planSteps } from './plan.ts';
 import { tellFinished, type RealisedStep, type RealiseOptions, reused } from './realised.ts';
 
 /** Gives every step of the targets' build graphs its artifact, and returns all of them, inputs first. */
 export async function realise(targets: readonly Step[], options: RealiseOptions): Promise<readonly RealisedStep[]> {
   const { store, emit } = options;
   const plan = await planSteps(targets, store);
-  checkBudgets(plan);
+  checkPlan(plan);
   emit({ type: 'planned', steps: plan.map(({ step, decision }) => ({ target: step.target, decision })) });
   if (options.rebuild === 'nothing' && plan.every(({ decision }) => decision === 'reuse')) {
     const results = plan.map(({ step, statement }) => reused(step, statement as Realisation, store));
     if (await keepReused(targets, results, options)) {
-      for (const [index, result] of results.entries()) await tellFinished(result, plan[index] as PlannedStep, options);
-      return results;
+      const told: RealisedStep[] = [];
+      for (const [index, result] of results.entries()) {
+        told.push(await tellFinished(result, plan[index] as PlannedStep, options));
+      }
+      return told;
     }
   }
   // Loaded when something is to be done: most runs find everything in the store, and start faster without.

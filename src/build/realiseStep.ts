@@ -212,6 +212,7 @@ async function record(job: Job, artifact: ArtifactFacts, run: Execution, options
     derivation: job.step.hash,
     buildKey: job.key,
     document: job.document,
+    licence: job.step.licence,
     executor: run.executorName,
     vmbuildVersion: options.vmbuildVersion,
     invocationId: randomUUID(),

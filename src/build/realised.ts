@@ -1,10 +1,11 @@
 import type { Executor } from '../executors/executor.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
+import { strictest } from '../model/blobSlot.ts';
 import type { Digest } from '../model/digest.ts';
-import { artifactOf, durationOf, type Realisation } from '../model/realisation.ts';
+import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
-import { noteRun } from '../store/realisations.ts';
+import { noteRun, recordRealisation } from '../store/realisations.ts';
 import type { Emit, How } from './events.ts';
 import type { PlannedStep } from './plan.ts';
 
@@ -56,12 +57,26 @@ export function reused(step: Step, statement: Realisation, store: Store): Realis
   };
 }
 
+/**
+ * The same bytes may have been made before by a recipe that did not say what they were made from. What is known now of how
+ * far they may travel goes into the record.
+ */
+async function restrict(result: RealisedStep, store: Store): Promise<RealisedStep> {
+  const before = licenceOf(result.statement);
+  const licence = strictest([before, result.step.licence]);
+  if (licence === before) return result;
+  const statement = withLicence(result.statement, licence);
+  await recordRealisation(store, statement);
+  return { ...result, statement };
+}
+
 /** Tells that a step has its artifact. */
 export async function tellFinished(
-  result: RealisedStep,
+  found: RealisedStep,
   { lastBuilt }: PlannedStep,
   { store, emit }: Pick<RealiseOptions, 'store' | 'emit'>,
 ): Promise<RealisedStep> {
+  const result = await restrict(found, store);
   const { step, how, buildKey, artifact, durationMs } = result;
   // A target whose recipe went back to an older state has that older result as its last one again.
   if (how === 'reused' && lastBuilt?.buildKey !== buildKey) {

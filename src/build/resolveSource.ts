@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import { parseGoSum } from '../formats/goModule.ts';
 import { type Digest, isDigest } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';
-import type { HttpsSource, SourceDeclaration } from '../model/recipe.ts';
 import type { Location, Source } from '../model/source.ts';
+import type { HttpsSource, SourceDeclaration } from '../model/sourceDeclaration.ts';
 
 /** For messages and for paths that are relative to the recipe. */
 interface Context {

@@ -23,6 +23,7 @@ export async function resolveSources(step: Step, options: ProvisionOptions): Pro
   await using provisioner = createProvisioner(options);
   const updates: SourceUpdate[] = [];
   for (const [mount, source] of Object.entries(step.sources)) {
+    if (source.blob !== undefined) continue; // nobody can fetch it
     const settings = needsGoProxy(source) ? await withGoProxy(options.fetch, provisioner.package) : options.fetch;
     await using scratch = await temporaryFolder(options.store.layout.temporary, scratchPrefix());
     const { digest, path } = await transfer(options, 'source', source.name, source.digest, (onProgress) =>

@@ -19,6 +19,7 @@ const MODULES: readonly (readonly [names: readonly string[], load: () => Promise
   [['ls', 'show', 'log'], () => import('./program/look.ts')],
   [['update'], () => import('./program/update.ts')],
   [['image'], () => import('./program/image.ts')],
+  [['blob'], () => import('./program/blob.ts')],
   [['gc', 'root'], () => import('./program/gc.ts')],
   [['store'], () => import('./program/store.ts')],
 ];

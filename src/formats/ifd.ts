@@ -16,7 +16,7 @@ export interface FlashDescriptor {
 }
 
 /** A part of the flash that belongs to one master. */
-interface FlashRegion {
+export interface FlashRegion {
   readonly number: number;
   /** As flashrom and ifdtool call it: `fd`, `bios`, `me`, `gbe`, …; `region9` for what has no name. */
   readonly name: string;

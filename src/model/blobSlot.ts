@@ -1,3 +1,5 @@
+import type { DebianSource } from './sourceDeclaration.ts';
+
 /**
  * A vendor's blob as a platform knows it: a slot that somebody fills with a file of their own. The blobs
  * themselves are never in a repository; what is made from one is as restricted as the blob.
@@ -9,13 +11,30 @@
  */
 export const LICENCE_CLASSES = ['may-be-shared', 'may-be-cached', 'stays-local'] as const;
 
-type LicenceClass = (typeof LICENCE_CLASSES)[number];
+export type LicenceClass = (typeof LICENCE_CLASSES)[number];
+
+/** The class of what is made from things of these classes: that of the strictest. */
+export function strictest(classes: Iterable<LicenceClass>): LicenceClass {
+  return LICENCE_CLASSES[Math.max(0, ...[...classes].map((name) => LICENCE_CLASSES.indexOf(name)))] as LicenceClass;
+}
 
 /** Regions of a flash descriptor that a blob can fill, by the names that flashrom and ifdtool use. */
 export const DESCRIPTOR_REGIONS = ['fd', 'gbe', 'me'] as const;
 
-/** What a blob becomes in the flash: files of the file system in the flash (CBFS), or a region of the flash descriptor. */
-type BlobPlace = { readonly cbfs: readonly string[] } | { readonly region: (typeof DESCRIPTOR_REGIONS)[number] };
+/** Files of the file system in the flash (CBFS), by their names. */
+interface CbfsPlace {
+  readonly cbfs: readonly string[];
+  /**
+   * What the file is that a person supplies, so that it can be told from others and taken apart. `fsp`: a whole Fsp.fd,
+   * whose components become the files `fspt.bin`, `fspm.bin`, `fsps.bin`. `microcode`: updates, one after another.
+   */
+  readonly holds?: 'fsp' | 'microcode';
+  /** Of microcode, the processors to take updates for: `06-9e-0a` (family, model, stepping). */
+  readonly processors?: readonly string[];
+}
+
+/** What a blob becomes in the flash: files of its file system, or a region of the flash descriptor. */
+type BlobPlace = CbfsPlace | { readonly region: (typeof DESCRIPTOR_REGIONS)[number] };
 
 /** A place for a vendor's blob. Its name is its key in `Platform.blobs`. */
 export interface BlobSlot {
@@ -27,10 +46,12 @@ export interface BlobSlot {
   /** SHA-256 and bytes of the file, if it is the same for everybody. */
   readonly sha256?: string;
   readonly size?: number;
+  /** A package of Debian that has it, and is fetched for whoever binds no file of their own. */
+  readonly source?: DebianSource;
   readonly fills: BlobPlace;
   /** Some machines of this kind work without it. */
   readonly optional?: boolean;
 }
 
-/** The slots of a platform or of a target that lacks them. */
+/** The slots of a platform or of a target that lacks or takes them. */
 export type BlobSlots = Readonly<Record<string, BlobSlot>>;

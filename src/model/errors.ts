@@ -11,6 +11,8 @@ export const ERROR_CODES = {
   RECIPE_CYCLE: 'recipes need each other in a circle',
   RECIPE_DUPLICATE: 'two recipes claim one name',
   BUDGET_EXCEEDED: 'the parts do not fit into the flash',
+  BLOB_MISSING: 'a vendor blob is wanted that nobody has supplied',
+  BLOB_REFUSED: 'a file is no vendor blob of this platform, or a damaged one',
   IMAGE_NOT_LOCKED: 'an image has no lock, or one that does not fit its image.json',
   IMAGE_MISMATCH: 'an assembled image is not the one that the lock names',
   IMAGE_ASSEMBLY: 'packages cannot be put together to an image',

@@ -1,3 +1,4 @@
+import { LICENCE_CLASSES, type LicenceClass } from './blobSlot.ts';
 import type { BuildKeyDocument } from './buildKey.ts';
 import type { Digest } from './digest.ts';
 
@@ -14,7 +15,12 @@ export interface Realisation {
     readonly buildDefinition: {
       readonly buildType: 'urn:vmbuild:build:1';
       readonly externalParameters: { readonly target: string; readonly derivation: Digest };
-      readonly internalParameters: { readonly buildKey: Digest; readonly document: BuildKeyDocument };
+      readonly internalParameters: {
+        readonly buildKey: Digest;
+        readonly document: BuildKeyDocument;
+        /** How far this, the artifact and the log may travel; to anybody unless it is there. */
+        readonly licence?: LicenceClass;
+      };
       /** The image, the recipe files and every input, by digest. */
       readonly resolvedDependencies: readonly { readonly name: string; readonly digest: { readonly sha256: Digest } }[];
     };
@@ -52,6 +58,8 @@ export interface RunFacts {
   readonly derivation: Digest;
   readonly buildKey: Digest;
   readonly document: BuildKeyDocument;
+  /** The strictest class of all that it was made from. */
+  readonly licence: LicenceClass;
   readonly executor: string;
   readonly vmbuildVersion: string;
   readonly invocationId: string;
@@ -73,7 +81,7 @@ export function realisation(artifact: ArtifactFacts, run: RunFacts): Realisation
       buildDefinition: {
         buildType: 'urn:vmbuild:build:1',
         externalParameters: { target: run.target, derivation: run.derivation },
-        internalParameters: { buildKey: run.buildKey, document },
+        internalParameters: { buildKey: run.buildKey, document, ...licenceField(run.licence) },
         resolvedDependencies: [
           dependency('image', document.image),
           dependency('recipe', document.recipe),
@@ -90,6 +98,37 @@ export function realisation(artifact: ArtifactFacts, run: RunFacts): Realisation
           startedOn: run.startedOn.toISOString(),
           finishedOn: run.finishedOn.toISOString(),
         },
+      },
+    },
+  };
+}
+
+/** What was made without vendor blobs says nothing, as it did before there were any. */
+function licenceField(licence: LicenceClass): { readonly licence?: LicenceClass } {
+  return licence === 'may-be-shared' ? {} : { licence };
+}
+
+/**
+ * How far what a statement is about may travel: the statement itself, the artifact, the log, and every export. A class
+ * that this vmbuild does not know is taken for the strictest.
+ */
+export function licenceOf(statement: Realisation): LicenceClass {
+  const { licence } = statement.predicate.buildDefinition.internalParameters;
+  if (licence === undefined) return 'may-be-shared';
+  return LICENCE_CLASSES.includes(licence) ? licence : 'stays-local';
+}
+
+/** The same statement with another class. */
+export function withLicence(statement: Realisation, licence: LicenceClass): Realisation {
+  const { predicate } = statement;
+  const { licence: _before, ...internalParameters } = predicate.buildDefinition.internalParameters;
+  return {
+    ...statement,
+    predicate: {
+      ...predicate,
+      buildDefinition: {
+        ...predicate.buildDefinition,
+        internalParameters: { ...internalParameters, ...licenceField(licence) },
       },
     },
   };

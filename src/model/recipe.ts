@@ -3,62 +3,17 @@
  * they are given, so that loading a recipe does no work; build/evaluate.ts checks and resolves it.
  */
 import type { BlobSlots } from './blobSlot.ts';
+import type {
+  DebianSource,
+  GomodSource,
+  GoToolchainSource,
+  HttpsSource,
+  LocalSource,
+  SourceDeclaration,
+} from './sourceDeclaration.ts';
 
 /** A file for /recipe: a path relative to the recipe's folder, or one from another folder below recipes/. */
 export type RecipeFile = string | { readonly from: string; readonly to: string };
-
-/** A file of the Debian archive. */
-export interface DebianSource {
-  readonly type: 'debian';
-  /** Below the archive's root: `pool/main/…`. */
-  readonly path: string;
-  readonly sha256: string;
-  /** Bytes. */
-  readonly size?: number;
-  /** A time at which snapshot.debian.org has it, `YYYYMMDDTHHMMSSZ`. */
-  readonly snapshot?: string;
-}
-
-/** A file on web servers; `integrity` is a Subresource Integrity string and may stand instead of `sha256`. */
-export interface HttpsSource {
-  readonly type: 'https';
-  readonly urls: readonly string[];
-  readonly sha256?: string;
-  readonly integrity?: string;
-  readonly size?: number;
-}
-
-/** A file or tree beside the recipe that is too large for /recipe. */
-interface LocalSource {
-  readonly type: 'local';
-  /** Relative to the recipe's folder. */
-  readonly path: string;
-  readonly sha256?: string;
-  /** Digest of the canonical tar, if it is a tree. */
-  readonly tree?: string;
-}
-
-/** Go modules as a tree in the layout of GOPROXY. */
-export interface GomodSource {
-  readonly type: 'gomod';
-  /** A go.sum, relative to the recipe's folder. */
-  readonly sum: string;
-  /** Digest of the tree's canonical tar. */
-  readonly tree: string;
-}
-
-/** A Go toolchain as a GOROOT tree, from the module golang.org/toolchain. */
-export interface GoToolchainSource {
-  readonly type: 'gotoolchain';
-  /** For example `go1.26.8`. */
-  readonly version: string;
-  /** `h1:…` of the module's zip. */
-  readonly h1: string;
-  /** Digest of the tree's canonical tar. */
-  readonly tree: string;
-}
-
-export type SourceDeclaration = DebianSource | HttpsSource | LocalSource | GomodSource | GoToolchainSource;
 
 /** What must fit into the flash, for the check at planning time. All sizes are bytes. */
 export interface FlashBudget {
@@ -89,6 +44,12 @@ export interface Recipe {
   readonly flashBudget?: FlashBudget;
   /** Vendor blobs without which the artifact does not work on its platform, and that it is made without. */
   readonly lacks?: BlobSlots;
+  /**
+   * Vendor blobs of the platform that go into the artifact. What is bound to the slots on this machine (`vmbuild blob add`)
+   * appears at /in: files of the flash's file system by their names, regions as `<region>.bin`, Debian's package as
+   * `<slot>.deb`. Of the regions either all come that the machine cannot do without, or none.
+   */
+  readonly takes?: BlobSlots;
 }
 
 /** A platform's flash chip. All sizes are bytes. */

@@ -40,14 +40,15 @@ const text = v.pipe(
   v.check((value) => !value.includes('\0') && value.isWellFormed(), 'must be text without NUL bytes'),
 );
 
+const debian = v.strictObject({
+  type: v.literal('debian'),
+  path: v.pipe(inside, v.startsWith('pool/', 'must be a path below the archive, pool/…')),
+  sha256: digest,
+  size: v.optional(bytes),
+  snapshot: v.optional(v.pipe(v.string(), v.regex(/^\d{8}T\d{6}Z$/, 'must be YYYYMMDDTHHMMSSZ'))),
+});
 const source = v.variant('type', [
-  v.strictObject({
-    type: v.literal('debian'),
-    path: v.pipe(inside, v.startsWith('pool/', 'must be a path below the archive, pool/…')),
-    sha256: digest,
-    size: v.optional(bytes),
-    snapshot: v.optional(v.pipe(v.string(), v.regex(/^\d{8}T\d{6}Z$/, 'must be YYYYMMDDTHHMMSSZ'))),
-  }),
+  debian,
   v.strictObject({
     type: v.literal('https'),
     urls: v.pipe(v.array(v.pipe(v.string(), v.regex(/^https?:\/\//, 'must be a URL'))), v.minLength(1)),
@@ -73,6 +74,11 @@ const source = v.variant('type', [
 const line = v.pipe(v.string(), v.regex(/^[^\n\t\0]+$/, 'must be one line of text'));
 const sizes = v.record(line, bytes);
 
+const processor = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{2}$/, 'must be family-model-stepping, for example 06-9e-0a'),
+);
+
 /** Vendor blobs by the names of their slots. */
 const blobs = v.record(
   target,
@@ -82,8 +88,13 @@ const blobs = v.record(
     from: v.pipe(v.array(line), v.minLength(1)),
     sha256: v.optional(digest),
     size: v.optional(bytes),
+    source: v.optional(debian),
     fills: v.union([
-      v.strictObject({ cbfs: v.pipe(v.array(line), v.minLength(1)) }),
+      v.strictObject({
+        cbfs: v.pipe(v.array(mount), v.minLength(1)),
+        holds: v.optional(v.picklist(['fsp', 'microcode'])),
+        processors: v.optional(v.pipe(v.array(processor), v.minLength(1))),
+      }),
       v.strictObject({ region: v.picklist(DESCRIPTOR_REGIONS) }),
     ]),
     optional: v.optional(v.boolean()),
@@ -113,6 +124,7 @@ export const recipeSchema = v.strictObject({
     }),
   ),
   lacks: v.optional(blobs),
+  takes: v.optional(blobs),
 });
 
 /** A platform's fields. */

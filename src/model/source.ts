@@ -63,4 +63,6 @@ export interface Source extends Content {
   /** Bytes, if known; for progress, and refused early if another length is announced. */
   readonly size?: number | undefined;
   readonly locations: readonly Location[];
+  /** Where it comes from if it is a vendor blob that somebody has bound to a slot: from the store, and from nowhere else. */
+  readonly blob?: { readonly platform: string; readonly slot: string } | undefined;
 }

@@ -7,6 +7,8 @@ export const STORE_FORMAT = 1;
 /** Names that a store uses below its folder. */
 export const STORE_FOLDERS = [
   'artifacts',
+  'bindings',
+  'blobs',
   'collected',
   'failed',
   'images',
@@ -40,6 +42,10 @@ export interface StoreLayout {
   readonly tree: (digest: Digest) => string;
   /** Sources that are files. */
   readonly file: (digest: Digest) => string;
+  /** Vendor blobs by their digest (blobs.ts). */
+  readonly blob: (digest: Digest) => string;
+  /** Which blobs are bound to the slots of a platform. */
+  readonly bindings: (platform: string) => string;
   /** Folder of an image: `rootfs/`, `config.json`. */
   readonly image: (digest: Digest) => string;
   /** What is known of an image beyond its config (images.ts). */
@@ -67,6 +73,8 @@ export function storeLayout(root: string): StoreLayout {
     gcLock: join(root, 'locks', 'gc'),
     tree: (digest) => join(root, 'artifacts', digest),
     file: (digest) => join(root, 'sources', digest),
+    blob: (digest) => join(root, 'blobs', digest),
+    bindings: (platform) => join(root, 'bindings', `${platform}.json`),
     image: (digest) => join(root, 'images', digest),
     imageRecord: (digest) => join(root, 'images', `${digest}.json`),
     collected: (digest) => join(root, 'collected', digest),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createEvaluator, type Step } from '../../src/build/evaluate.ts';
 import { createImageCatalog } from '../../src/build/images.ts';
-import { checkBudgets, planSteps } from '../../src/build/plan.ts';
+import { checkPlan, planSteps } from '../../src/build/plan.ts';
 import { openProject, type Project } from '../../src/build/project.ts';
 import { VmbuildError } from '../../src/model/errors.ts';
 import { openStore } from '../../src/store/openStore.ts';
@@ -54,7 +54,7 @@ async function error(promise: Promise<unknown>): Promise<VmbuildError> {
 
 /** Plans a step with an empty store, and checks the budgets as `vmbuild realize` does. */
 async function checked(step: Step): Promise<void> {
-  checkBudgets(await planSteps([step], await openStore(await temporary())));
+  checkPlan(await planSteps([step], await openStore(await temporary())));
 }
 
 async function refused(step: Step): Promise<VmbuildError> {

@@ -100,6 +100,7 @@ export async function putBuild(store: Store, { target, image, inputs = {}, outpu
     derivation,
     buildKey: key,
     document,
+    licence: 'may-be-shared',
     executor: 'namespace',
     vmbuildVersion: '1',
     invocationId: 'x',

@@ -34,6 +34,7 @@ async function statementIn(store: Store): Promise<Realisation> {
     derivation: sha256('derivation'),
     buildKey: key,
     document,
+    licence: 'may-be-shared',
     executor: 'namespace',
     vmbuildVersion: '1',
     invocationId: 'x',

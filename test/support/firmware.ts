@@ -8,8 +8,10 @@ export function flashDescriptor(chipSize: number, regions: Regions): Buffer {
   const descriptor = Buffer.alloc(4096, 0xff);
   descriptor.writeUInt32LE(0x0ff0a55a, 0x10);
   descriptor.writeUInt32LE(0x0004_0003, 0x14); // regions at 0x40, one component at 0x30
-  descriptor.writeUInt32LE(0x0010_0008, 0x18); // masters at 0x80, straps at 0x100
-  descriptor.writeUInt32LE(0xf0 | Math.log2(chipSize / (512 * 1024)), 0x30);
+  descriptor.writeUInt32LE(0x5810_0208, 0x18); // masters at 0x80, straps at 0x100
+  descriptor.writeUInt32LE(0x0031_0330, 0x1c);
+  descriptor.writeUInt32LE(0x02df, 0xefc); // two words of VSCC table at 0xdf0
+  descriptor.writeUInt32LE(0xc00f0 | Math.log2(chipSize / (512 * 1024)), 0x30);
   for (let number = 0; number < 16; number++) {
     const [offset, size] = regions[number] ?? [0x7fff000, -0x7ffe000];
     descriptor.writeUInt32LE((((offset + size) / 4096 - 1) << 16) | (offset / 4096), 0x40 + 4 * number);

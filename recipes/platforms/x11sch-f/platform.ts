@@ -1,4 +1,4 @@
-import { definePlatform } from 'vmbuild';
+import { debian, definePlatform } from 'vmbuild';
 
 /** Where the regions come from that only the machine's owner can have. */
 const OWN_DUMP = 'a dump of the flash chip that is in the machine, made before anything else is written to it';
@@ -36,7 +36,7 @@ export default definePlatform({
       from: ['github.com/intel/FSP at commit ca4f8b702db0cb4a1e5bdf5f72396faa089f4137: CoffeeLakeFspBinPkg/Fsp.fd'],
       sha256: '0ea5211a21853b099b91f565fae3401008a12bfff2276918f194fd5400b56783',
       size: 790_528,
-      fills: { cbfs: ['fspm.bin', 'fsps.bin'] },
+      fills: { cbfs: ['fspm.bin', 'fsps.bin'], holds: 'fsp' },
     },
     microcode: {
       what: "Intel's microcode updates for Coffee Lake-S (06-9e-0a to 06-9e-0d): known faults of the processors stay open without",
@@ -45,7 +45,17 @@ export default definePlatform({
         "Debian's package intel-microcode (non-free-firmware), below lib/firmware/intel-ucode",
         'github.com/intel/Intel-Linux-Processor-Microcode-Data-Files, below intel-ucode',
       ],
-      fills: { cbfs: ['cpu_microcode_blob.bin'] },
+      source: debian({
+        path: 'pool/non-free-firmware/i/intel-microcode/intel-microcode_3.20260925.1~deb13u1_amd64.deb',
+        sha256: 'af371a52462dc3cf35ce6c08cc495cc7d79b7b2f8e4318b3b9461a27732933a1',
+        size: 13_063_164,
+        snapshot: '20261122T000000Z',
+      }),
+      fills: {
+        cbfs: ['cpu_microcode_blob.bin'],
+        holds: 'microcode',
+        processors: ['06-9e-0a', '06-9e-0b', '06-9e-0c', '06-9e-0d'],
+      },
     },
     descriptor: {
       what: 'the flash descriptor: tells the chipset where the regions of the flash are and how the board is wired',

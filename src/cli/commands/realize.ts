@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { budgetRows, checkBudgets, planSteps } from '../../build/plan.ts';
+import { budgetRows, checkPlan, planSteps } from '../../build/plan.ts';
 import { realise } from '../../build/realise.ts';
 import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
@@ -130,13 +130,14 @@ function printJson(named: readonly RealisedStep[], copied: string | undefined): 
 /** What would happen, and why; nothing is fetched, assembled or started for it. */
 async function dryRun(steps: readonly Step[], store: Store, json: boolean): Promise<void> {
   const plan = await planSteps(steps, store);
-  checkBudgets(plan);
+  checkPlan(plan);
   const rows: string[][] = [];
   const missing = new Map<string, string[]>();
   for (const { step, decision, reason } of plan) {
     rows.push([step.target, { reuse: 'reuse', build: 'build', depends: 'build?' }[decision], reason]);
     if (decision === 'reuse') continue;
     for (const source of Object.values(step.sources)) {
+      if (source.blob !== undefined) continue;
       const size = source.size === undefined ? '' : formatBytes(source.size);
       if ((await findSource(store, source)) === undefined)
         missing.set(source.digest, [`source ${source.name}`, 'fetch', size]);

@@ -58,10 +58,11 @@ function describe({ trouble, path, message, remedy }: Finding): string {
 }
 
 function sentence(summary: CheckSummary): string {
-  const { artifacts, sources, images, realisations, logs, bytes } = summary;
+  const { artifacts, sources, blobs, images, realisations, logs, bytes } = summary;
   const parts = [
     formatCount(artifacts, 'artifact'),
     formatCount(sources, 'source'),
+    ...(blobs === 0 ? [] : [formatCount(blobs, 'blob')]),
     formatCount(images, 'image'),
     formatCount(realisations, 'realisation'),
     formatCount(logs, 'log'),

@@ -25,6 +25,8 @@ export interface CheckSummary {
   readonly artifacts: number;
   readonly sources: number;
   readonly images: number;
+  /** Vendor blobs. */
+  readonly blobs: number;
   readonly realisations: number;
   readonly logs: number;
   readonly targets: number;

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { openContentReader } from '../../io/contentReader.ts';
 import type { Store } from '../openStore.ts';
+import { checkBlobs } from './checkBlobs.ts';
 import type { Check, CheckOptions, CheckSummary } from './check.ts';
 import { checkContents, type ContentFolder } from './checkContents.ts';
 import { checkFolders } from './checkFolders.ts';
@@ -17,6 +18,7 @@ export async function checkStore(store: Store, options: CheckOptions): Promise<C
   const check: Check = { ...options, store, reader };
   await checkFolders(check);
   const { counts, producers } = await checkRecords(check);
+  const blobs = await checkBlobs(check);
   const contents = await checkContents(check, producers);
   const count = (folder: ContentFolder): number => contents.counts[folder];
   return {
@@ -24,6 +26,7 @@ export async function checkStore(store: Store, options: CheckOptions): Promise<C
     artifacts: count('artifacts'),
     sources: count('sources'),
     images: count('images'),
+    blobs,
     bytes: contents.bytes,
   };
 }

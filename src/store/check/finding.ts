@@ -6,7 +6,8 @@
 type Trouble = 'damaged' | 'missing' | 'extra' | 'unreadable' | 'leftover';
 
 /** What a store holds. */
-export type StoredKind = 'artifact' | 'source' | 'image' | 'realisation' | 'log' | 'target' | 'root' | 'lock' | 'other';
+export type StoredKind =
+  'artifact' | 'source' | 'blob' | 'binding' | 'image' | 'realisation' | 'log' | 'target' | 'root' | 'lock' | 'other';
 
 /** One thing that a check found. */
 export interface Finding {

@@ -8,7 +8,7 @@ import type { Live } from './live.ts';
 import { listNames } from './recordIndex.ts';
 
 /** What may be collected. */
-type GarbageKind = 'artifact' | 'source' | 'image' | 'log' | 'failed' | 'quarantine';
+type GarbageKind = 'artifact' | 'source' | 'blob' | 'image' | 'log' | 'failed' | 'quarantine';
 
 /** Something that nothing needs. */
 export interface Garbage {
@@ -26,6 +26,7 @@ export interface Garbage {
 const FOLDERS: readonly { readonly kind: GarbageKind; readonly folder: string }[] = [
   { kind: 'artifact', folder: 'artifacts' },
   { kind: 'source', folder: 'sources' },
+  { kind: 'blob', folder: 'blobs' },
   { kind: 'image', folder: 'images' },
   { kind: 'log', folder: 'logs' },
   { kind: 'failed', folder: 'failed' },

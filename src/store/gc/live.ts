@@ -2,6 +2,7 @@ import { exists } from '../../io/files.ts';
 import type { Digest } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { findTree } from '../artifacts.ts';
+import { boundBlobs } from '../blobs.ts';
 import { readImageRecord } from '../images.ts';
 import type { Store } from '../openStore.ts';
 import { readPins } from '../pins.ts';
@@ -10,7 +11,7 @@ import { graphOf, type RecordFacts, type RecordIndex } from './recordIndex.ts';
 
 /** What must stay. */
 export interface Live {
-  /** Digests of artifacts, sources and images, and build keys. */
+  /** Digests of artifacts, sources, vendor blobs and images, and build keys. */
   readonly digests: ReadonlySet<string>;
   /** Images of which nobody has noted what they were made of; while there are any, every source that is a file stays. */
   readonly unknownImages: readonly Digest[];
@@ -25,7 +26,7 @@ interface MarkOptions {
 }
 
 /**
- * Finds out what must stay: what is pinned, and what the roots keep.
+ * Finds out what must stay: what is pinned, what is bound to a slot, and what the roots keep.
  *
  * @throws VmbuildError STORE_DAMAGED if it cannot be known what a root keeps.
  */
@@ -36,6 +37,7 @@ export async function markLive(
 ): Promise<Live> {
   // In this order: a process notes its results as roots before it gives up its pins.
   const digests = new Set<string>(readPins(store.layout));
+  for (const blob of boundBlobs(store)) digests.add(blob);
   const images = new Set<Digest>();
   for (const root of readRoots(store)) {
     const outputs = outputsOnly || root.outputsOnly;
