@@ -23,7 +23,7 @@ interface BlobFile {
 export function recogniseBlob(platform: Platform, file: BlobFile, slot?: string): Recognised {
   const slots = chosen(platform, slot);
   try {
-    return recognise(platform, slots, file);
+    return recognise(platform, slots, file, slot !== undefined);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw refused(`${file.name} cannot be used for ${platform.name}: ${error.message}`, [
@@ -48,7 +48,7 @@ function chosen(platform: Platform, slot: string | undefined): BlobSlots {
   return { [slot]: one };
 }
 
-function recognise(platform: Platform, slots: BlobSlots, file: BlobFile): Recognised {
+function recognise(platform: Platform, slots: BlobSlots, file: BlobFile, named: boolean): Recognised {
   const { bytes } = file;
   if (bytes.length === 0) throw new FormatError('it is empty');
   if (isFilledWith(bytes, 0xff) || isFilledWith(bytes, 0)) throw new FormatError('every byte of it is the same');
@@ -58,7 +58,7 @@ function recognise(platform: Platform, slots: BlobSlots, file: BlobFile): Recogn
   if (hasFlashDescriptor(bytes) || Object.values(slots).every(({ fills }) => 'region' in fills)) {
     return partsOfDump(platform, slots, bytes);
   }
-  const fitting = Object.entries(slots).filter(([, blob]) => looksLike(blob, bytes));
+  const fitting = Object.entries(slots).filter(([, blob]) => looksLike(blob, bytes, named));
   const [first] = fitting;
   if (first === undefined || fitting.length > 1) throw unknown(platform, slots, file);
   const [name, blob] = first;
@@ -71,8 +71,8 @@ function recognise(platform: Platform, slots: BlobSlots, file: BlobFile): Recogn
   return only(name, split(blob, file));
 }
 
-/** True if a file is meant for this slot, sound or not. With one slot that says nothing of its format, any file is. */
-function looksLike({ fills }: BlobSlot, bytes: Uint8Array): boolean {
+/** True if a file is meant for this slot, sound or not. One that says nothing of its format takes any, but only if it was named. */
+function looksLike({ fills }: BlobSlot, bytes: Uint8Array, named: boolean): boolean {
   if ('region' in fills) return false;
   switch (fills.holds) {
     case 'fsp':
@@ -81,7 +81,7 @@ function looksLike({ fills }: BlobSlot, bytes: Uint8Array): boolean {
       // Header version and loader version, whatever else is wrong with it.
       return bytes.length >= 48 && bytes[0] === 1 && bytes[20] === 1 && bytes[1] === 0 && bytes[21] === 0;
     default:
-      return fills.cbfs.length === 1;
+      return named && fills.cbfs.length === 1;
   }
 }
 

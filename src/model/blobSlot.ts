@@ -13,6 +13,13 @@ export const LICENCE_CLASSES = ['may-be-shared', 'may-be-cached', 'stays-local']
 
 export type LicenceClass = (typeof LICENCE_CLASSES)[number];
 
+/** What each class means for something, in words. */
+export const LICENCE_MEANINGS: Readonly<Record<LicenceClass, string>> = {
+  'may-be-shared': 'it may go to anybody',
+  'may-be-cached': "it may go into a cache of one's own organisation, and no further",
+  'stays-local': 'it must not leave this machine',
+};
+
 /** The class of what is made from things of these classes: that of the strictest. */
 export function strictest(classes: Iterable<LicenceClass>): LicenceClass {
   return LICENCE_CLASSES[Math.max(0, ...[...classes].map((name) => LICENCE_CLASSES.indexOf(name)))] as LicenceClass;

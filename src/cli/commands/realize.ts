@@ -3,8 +3,9 @@ import { budgetRows, checkPlan, planSteps } from '../../build/plan.ts';
 import { realise } from '../../build/realise.ts';
 import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
+import { type LicenceClass, LICENCE_MEANINGS } from '../../model/blobSlot.ts';
 import { budgetTable } from '../../model/flashBudget.ts';
-import { filesOf } from '../../model/realisation.ts';
+import { filesOf, licenceOf } from '../../model/realisation.ts';
 import type { Store } from '../../store/openStore.ts';
 import { findSource } from '../../store/sources.ts';
 import { findImage } from '../../store/images.ts';
@@ -93,6 +94,7 @@ function printSummary(
       out(`  ${path}/${file.name}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
     }
     if (step.flashBudget !== undefined) out(`  flash:\n${budgetTable(step.flashBudget, budgetRows(step, results))}\n`);
+    out(licenceLine(step, licenceOf(statement)));
     const lacking = Object.keys(step.lacks);
     if (lacking.length > 0) {
       out(`  NOT TO BE FLASHED as it is: it lacks ${lacking.join(', ')}; vmbuild show ${step.target} says more\n`);
@@ -103,6 +105,14 @@ function printSummary(
   out(
     `${formatCount(executed.length, 'step')} executed, ${reusedCount} taken from the store, ${formatDuration(elapsedMs)}\n`,
   );
+}
+
+/** How far the artifact may travel, if vendor blobs have a say in it. */
+function licenceLine({ takes }: Step, licence: LicenceClass): string {
+  const slots = Object.keys(takes);
+  if (slots.length === 0 && licence === 'may-be-shared') return '';
+  const made = slots.length === 0 ? 'vendor blobs' : slots.join(', ');
+  return `  made with ${made}: ${licence}, ${LICENCE_MEANINGS[licence]}\n`;
 }
 
 function printJson(named: readonly RealisedStep[], copied: string | undefined): void {
@@ -122,6 +132,8 @@ function printJson(named: readonly RealisedStep[], copied: string | undefined): 
       copiedTo: copied,
       files,
       lacks: step.lacks,
+      takes: Object.keys(step.takes),
+      licence: licenceOf(statement),
     };
     process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...result })}\n`);
   }

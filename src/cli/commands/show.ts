@@ -1,6 +1,6 @@
 import { planSteps, type PlannedStep, refusal } from '../../build/plan.ts';
-import type { BlobSlots } from '../../model/blobSlot.ts';
-import { artifactOf, filesOf } from '../../model/realisation.ts';
+import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '../../model/blobSlot.ts';
+import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -17,6 +17,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   }
   const { derivation, image, inputs, sources } = step;
   const { statement } = planned;
+  const licence = licenceNow(planned);
   const inputDigest = (hash: string): string => {
     const input = plan.find((candidate) => candidate.step.hash === hash)?.statement;
     return input === undefined ? 'not built yet' : artifactOf(input);
@@ -28,6 +29,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     ['derivation', step.hash],
     ['build key', planned.buildKey ?? `not known yet (${planned.reason})`],
     ['artifact', statement === undefined ? `none: ${planned.reason}` : artifactOf(statement)],
+    ['licence', `${licence}: ${LICENCE_MEANINGS[licence]}`],
     ['image', `${image.name} ${image.digest}`],
     ['command', derivation.command.join(' ')],
     ...Object.entries(derivation.env).map(([name, value]) => ['env', `${name}=${oneLine(value)}`]),
@@ -49,6 +51,11 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     const path = `${store.layout.tree(artifactOf(statement))}/${file.name}`;
     process.stdout.write(`  ${path}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
   }
+}
+
+/** What the recipes say, and what is on record for the same bytes. */
+function licenceNow({ step, statement }: PlannedStep): LicenceClass {
+  return strictest([step.licence, ...(statement === undefined ? [] : [licenceOf(statement)])]);
 }
 
 /** What the inputs of a step were made with in their turn. */
@@ -94,6 +101,9 @@ function asJson(planned: PlannedStep, plan: readonly PlannedStep[]): object {
         artifact: candidate.statement && artifactOf(candidate.statement),
       })),
     lacks: step.lacks,
+    takes: step.takes,
+    missingBlobs: step.missingBlobs.map(({ slot }) => slot),
+    licence: licenceNow(planned),
     refused: refusal(plan)?.message,
     buildKey,
     decision,
