@@ -7,6 +7,7 @@ import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from 
 import { artifactOf, type Realisation } from '../model/realisation.ts';
 import { claimTree, findTree } from './artifacts.ts';
 import { stagingPath, type Store } from './openStore.ts';
+import { sealRecord, unsealRecord } from './sealedRecord.ts';
 
 const digest = v.pipe(
   v.string(),
@@ -16,6 +17,10 @@ const time = v.pipe(
   v.string(),
   v.check((text) => !Number.isNaN(Date.parse(text))),
 );
+
+/** Members of the statements, and of the records of targets, that were written before records had seals. */
+const STATEMENT_MEMBERS = ['_type', 'subject', 'predicateType', 'predicate'];
+const TARGET_MEMBERS = ['target', 'last', 'built'];
 
 /** What vmbuild relies on in a statement; the rest is for others. */
 const statementSchema = v.looseObject({
@@ -62,7 +67,7 @@ export async function claimRealisation(store: Store, key: Digest): Promise<Reali
  * is as good as none: the step is built again and the record replaced.
  */
 export async function readRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
-  const record = await readRecord(store.layout.realisation(key));
+  const record = readRecord(store.layout.realisation(key), STATEMENT_MEMBERS);
   if (!v.is(statementSchema, record)) return undefined;
   const statement = record as unknown as Realisation;
   const { internalParameters } = statement.predicate.buildDefinition;
@@ -78,7 +83,7 @@ export async function recordRealisation(store: Store, statement: Realisation): P
     throw new VmbuildError('INTERNAL', `a realisation was to be recorded before its artifact ${artifactOf(statement)}`);
   }
   try {
-    await writeFileAtomic(store.layout.realisation(key), `${JSON.stringify(statement, null, 1)}\n`, stagingPath(store));
+    await writeFileAtomic(store.layout.realisation(key), sealRecord(statement), stagingPath(store));
   } catch (error) {
     throw explainSystemError(error, 'recording a realisation');
   }
@@ -105,7 +110,7 @@ export interface TargetRecord {
 
 /** What is known of a target; undefined if nothing. */
 export async function readTargetRecord(store: Store, target: string): Promise<TargetRecord | undefined> {
-  const record = (await readRecord(store.layout.last(target))) as TargetRecord | undefined;
+  const record = readRecord(store.layout.last(target), TARGET_MEMBERS) as unknown as TargetRecord | undefined;
   return record?.target === target && isDigest(record.last?.buildKey) ? record : undefined;
 }
 
@@ -122,17 +127,18 @@ export async function noteRun(
   const before = await readTargetRecord(store, target);
   const record: TargetRecord = { target, last: { ...run, outcome }, built: outcome === 'built' ? run : before?.built };
   try {
-    await writeFileUnflushed(store.layout.last(target), `${JSON.stringify(record, null, 1)}\n`, stagingPath(store));
+    await writeFileUnflushed(store.layout.last(target), sealRecord(record), stagingPath(store));
   } catch (error) {
     throw explainSystemError(error, 'noting the run of a target');
   }
 }
 
-async function readRecord(path: string): Promise<unknown> {
+/** Undefined if there is none, or none that can be believed. */
+function readRecord(path: string, members: readonly string[]): Readonly<Record<string, unknown>> | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return unsealRecord(readFileSync(path, 'utf8'), members);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
   }
 }

@@ -16,6 +16,7 @@ import { type Digest, isDigest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { isTargetName } from '../model/names.ts';
 import type { StoreLayout } from './layout.ts';
+import { sealRecord, unsealRecord } from './sealedRecord.ts';
 
 /** Something that garbage collection keeps, with all that it was made of. */
 export interface Root {
@@ -39,6 +40,9 @@ export interface Root {
   readonly at: string;
 }
 
+/** Members of the roots that were written before records had seals. */
+const MEMBERS = ['kind', 'target', 'derivation', 'buildKey', 'steps', 'outputsOnly', 'at'];
+
 /** What a store's roots are kept in. */
 interface Rooted {
   readonly layout: StoreLayout;
@@ -61,7 +65,7 @@ export function readRoots({ layout }: Rooted): readonly Root[] {
 
 /** The root in this text of a file in `roots/`; undefined if it is none, or one of another name. */
 export function parseRoot(text: string, name: string): Root | undefined {
-  const root = parseObject(text) as Partial<Root>;
+  const root = (unsealRecord(text, MEMBERS) ?? {}) as Partial<Root>;
   const valid =
     typeof root.target === 'string' &&
     isTargetName(root.target) &&
@@ -109,8 +113,7 @@ export async function noteRoot(store: Rooted, root: Root): Promise<void> {
   const name = rootName(root);
   const before = readRoot(layout, name);
   try {
-    const text = `${JSON.stringify(root, null, 1)}\n`;
-    await writeFileAtomic(join(layout.roots, name), text, join(layout.temporary, ownerPrefix()));
+    await writeFileAtomic(join(layout.roots, name), sealRecord(root), join(layout.temporary, ownerPrefix()));
   } catch (error) {
     throw explainSystemError(error, 'noting a root');
   }
@@ -155,8 +158,7 @@ export async function makeRoots(layout: StoreLayout): Promise<void> {
   try {
     chmodSync(staging, 0o755);
     for (const root of roots) {
-      const text = `${JSON.stringify(root, null, 1)}\n`;
-      await writeFileAtomic(join(staging, rootName(root)), text);
+      await writeFileAtomic(join(staging, rootName(root)), sealRecord(root));
     }
     renameSync(staging, layout.roots);
     await flush(layout.root);
@@ -170,21 +172,11 @@ export async function makeRoots(layout: StoreLayout): Promise<void> {
 /** A root for each target that has a success in `last/`, as vmbuild noted them before there were roots. */
 function rootsOfTargets(layout: StoreLayout): readonly Root[] {
   return (listNames(join(layout.root, 'last')) ?? []).flatMap((name) => {
-    const { target, built } = parseObject(readText(join(layout.root, 'last', name)));
+    const { target, built } = unsealRecord(readText(join(layout.root, 'last', name)), ['target', 'last', 'built']) ?? {};
     const { derivation, buildKey, at } = (built ?? {}) as Partial<Root>;
     const root = { kind: 'last', target, derivation, buildKey, outputsOnly: false, at };
     return parseRoot(JSON.stringify(root), `last-${name}`) ?? [];
   });
-}
-
-/** An empty object for what is no object. */
-function parseObject(text: string): Partial<Readonly<Record<string, unknown>>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
 }
 
 function listNames(folder: string): readonly string[] | undefined {
