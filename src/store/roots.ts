@@ -172,7 +172,8 @@ export async function makeRoots(layout: StoreLayout): Promise<void> {
 /** A root for each target that has a success in `last/`, as vmbuild noted them before there were roots. */
 function rootsOfTargets(layout: StoreLayout): readonly Root[] {
   return (listNames(join(layout.root, 'last')) ?? []).flatMap((name) => {
-    const { target, built } = unsealRecord(readText(join(layout.root, 'last', name)), ['target', 'last', 'built']) ?? {};
+    const { target, built } =
+      unsealRecord(readText(join(layout.root, 'last', name)), ['target', 'last', 'built']) ?? {};
     const { derivation, buildKey, at } = (built ?? {}) as Partial<Root>;
     const root = { kind: 'last', target, derivation, buildKey, outputsOnly: false, at };
     return parseRoot(JSON.stringify(root), `last-${name}`) ?? [];

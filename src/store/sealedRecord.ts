@@ -14,10 +14,7 @@ export function sealRecord(record: object): string {
  * vmbuilds have no seal: they are believed if all their members are among `members`, so that a damaged seal is not taken
  * for none.
  */
-export function unsealRecord(
-  text: string,
-  members: readonly string[],
-): Readonly<Record<string, unknown>> | undefined {
+export function unsealRecord(text: string, members: readonly string[]): Readonly<Record<string, unknown>> | undefined {
   const seal = SEAL.exec(text);
   if (seal !== null && sha256(`${text.slice(0, seal.index)}\n}`) !== seal[1]) return undefined;
   let value: unknown;

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { sealRecord, unsealRecord } from '../../src/store/sealedRecord.ts';
 
-const RECORD = { target: 'edk2', built: { at: '2026-01-01T00:00:00Z', durationMs: 12.5, steps: ['a', 'b'] }, last: null };
+const RECORD = {
+  target: 'edk2',
+  built: { at: '2026-01-01T00:00:00Z', durationMs: 12.5, steps: ['a', 'b'] },
+  last: null,
+};
 const MEMBERS = Object.keys(RECORD);
 
 describe('the seal of a record', () => {
