@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Makes disks as vmboot looks for them: one partition, CLOUDHV.fd at the top of its file system. No root, no loop devices.
+#   /in/edk2/CLOUDHV.fd
+#   -> /out/xfs.img, ext4.img, vfat.img
+# Every id that a tool would draw by lot is given, and every time is $SOURCE_DATE_EPOCH.
+set -euo pipefail
+
+readonly uuid=6f0c7b1e-56b2-4b55-9d0a-766d626f6f74
+cp /in/edk2/CLOUDHV.fd .
+touch -d "@$SOURCE_DATE_EPOCH" CLOUDHV.fd
+
+# mkfs.xfs has no switch for a small file system, and refuses less than 300 MB. Almost all of it stays a hole.
+truncate -s 320M xfs
+printf '%s\n' /none '0 0' 'd--755 0 0' 'CLOUDHV.fd ---644 0 0 CLOUDHV.fd' '$' > proto
+mkfs.xfs -q -L vmboot -m "uuid=$uuid" -p proto xfs
+# mkfs.xfs takes the times of inodes from the clock. The first four are the root, two of the real-time device, the file.
+root=$(xfs_db -r -c 'sb 0' -c 'print rootino' xfs | awk '{ print $3 }')
+for inode in $((root)) $((root + 1)) $((root + 2)) $((root + 3)); do
+  writes=()
+  for time in core.atime core.mtime core.ctime v3.crtime; do
+    writes+=(-c "write $time.sec $SOURCE_DATE_EPOCH" -c "write $time.nsec 0")
+  done
+  xfs_db -x -c "inode $inode" "${writes[@]}" xfs >/dev/null
+done
+
+mkdir top
+cp -p CLOUDHV.fd top/
+touch -d "@$SOURCE_DATE_EPOCH" top
+truncate -s 32M ext4
+# lazy_itable_init: all inode tables are written now, so none is left to the kernel that mounts it
+E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L vmboot -U "$uuid" \
+  -E "hash_seed=$uuid,lazy_itable_init=0,root_owner=0:0" -d top ext4
+# mke2fs copies owner and all times of the file, and the time of its last change cannot be set outside.
+for field in 'uid 0' 'gid 0' "atime @$SOURCE_DATE_EPOCH" "ctime @$SOURCE_DATE_EPOCH"; do
+  E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH debugfs -w -R "set_inode_field CLOUDHV.fd $field" ext4 2>/dev/null
+done
+
+truncate -s 64M vfat
+mkfs.vfat --invariant -F 32 -n VMBOOT vfat >/dev/null
+mcopy -m -i vfat CLOUDHV.fd ::CLOUDHV.fd
+
+# The partition table is one entry, so it is written by hand: type 0x83 from sector 2048 on.
+for kind in xfs ext4 vfat; do
+  sectors=$(($(stat -c %s "$kind") / 512))
+  truncate -s 446 table
+  printf '%b' "$(printf '\\x00\\xfe\\xff\\xff\\x83\\xfe\\xff\\xff\\x00\\x08\\x00\\x00\\x%02x\\x%02x\\x%02x\\x%02x' \
+    $((sectors & 255)) $((sectors >> 8 & 255)) $((sectors >> 16 & 255)) $((sectors >> 24 & 255)))" >> table
+  truncate -s 510 table
+  printf '\x55\xaa' >> table
+  dd if="$kind" of=table bs=1M seek=1 conv=notrunc,sparse status=none
+  truncate -s $(((2048 + sectors) * 512)) table
+  cp --sparse=always table "/out/$kind.img"
+  rm table
+done

@@ -1,0 +1,9 @@
+import { defineRecipe } from 'vmbuild';
+
+export default defineRecipe({
+  description: 'disks with CLOUDHV.fd at the top of their partition: XFS, ext4 and FAT',
+  image: 'qemu',
+  inputs: { edk2: 'edk2' },
+  files: ['build.sh'],
+  command: ['bash', '/recipe/build.sh'],
+});
