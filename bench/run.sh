@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# What an inner shell expands stands in single quotes.
+# shellcheck disable=SC2016
 # Measures vmbuild beside its peers, each part in one run, and prints medians and ratios.
 #
 #   bench/run.sh [PART…]      parts: noop steps docker tree graph compile; all of them unless named
