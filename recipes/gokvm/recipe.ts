@@ -27,6 +27,7 @@ export default defineRecipe({
     'patches/0007-machine-vmm-end-when-the-guest-shuts-down-resets-or-.patch',
     'patches/0008-virtio-a-common-transport-with-checked-queues-disks-.patch',
     'patches/0009-machine-keep-dev-kvm-open.patch',
+    'patches/0010-pvh-look-for-the-entry-in-notes-only.patch',
   ],
   command: ['bash', '/recipe/build.sh'],
 });

@@ -1,0 +1,91 @@
+// Command vmboot starts the virtual machine that the computer exists for: EDK2's UEFI firmware under
+// gokvm, with the computer's disks.
+//
+// It looks for CLOUDHV.fd at the top of every file system, and falls back to the copy that lies beside it
+// in the flash. It writes to no disk itself: file systems are mounted read-only, and not any more when the
+// machine starts.
+//
+// Options are flags (--memory 2G) or words of the kernel's command line (vmboot.memory=2G); flags win.
+// Exit status: 0 the machine has shut down, 1 it could not be started or has failed; a reset starts again.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/bobuhiro11/gokvm/iodev"
+	"github.com/bobuhiro11/gokvm/vmm"
+)
+
+const kvmDevice = "/dev/kvm"
+
+func main() {
+	err := run(os.Args[1:])
+	if errors.Is(err, iodev.ErrReset) {
+		say("the machine resets")
+
+		// From scratch: nothing of the old machine is left in a new program.
+		err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	}
+
+	if err != nil {
+		say("%v", err)
+		os.Exit(1)
+	}
+
+	say("the machine has shut down")
+}
+
+// say prints a line for people. The terminal may still be raw: hence the carriage return.
+func say(format string, args ...any) {
+	fmt.Printf("vmboot: "+format+"\r\n", args...)
+}
+
+func run(args []string) error {
+	options, err := readOptions(args)
+	if err != nil {
+		return err
+	}
+
+	if err := checkKVM(); err != nil {
+		return err
+	}
+
+	memory, err := guestMemory(options)
+	if err != nil {
+		return err
+	}
+
+	firmware, err := findFirmware(options, memory)
+	if err != nil {
+		return err
+	}
+
+	disks, err := findDisks(options)
+	if err != nil {
+		return err
+	}
+
+	config := vmm.Config{
+		Dev:     kvmDevice,
+		Kernel:  firmware,
+		NCPUs:   options.cpus,
+		MemSize: int(memory),
+		Disks:   disks,
+	}
+
+	say("starting a machine with %d MiB and %d CPU", memory>>20, options.cpus)
+
+	machine := vmm.New(config)
+	if err := machine.Init(); err != nil {
+		return fmt.Errorf("the machine cannot be made: %w", err)
+	}
+
+	if err := machine.Setup(); err != nil {
+		return fmt.Errorf("the firmware cannot be loaded: %w", err)
+	}
+
+	return machine.Boot()
+}

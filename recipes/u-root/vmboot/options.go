@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// options are what a person or the kernel's command line can choose.
+type options struct {
+	// firmware is a path, LABEL=… or PARTUUID=…; empty to search.
+	firmware string
+	// memory is the machine's in bytes; 0 for all but the reserve.
+	memory uint64
+	// reserve is what stays with the host, in bytes.
+	reserve uint64
+	cpus    int
+	// block and allow are lists of PCI ids as u-root writes them: 0x8086:0x1234,…
+	block, allow string
+	readOnly     bool
+}
+
+const (
+	prefix         = "vmboot."
+	defaultReserve = 384 << 20
+)
+
+var errUsage = errors.New("wrong option")
+
+// readOptions reads flags, and before them the words of the kernel's command line.
+func readOptions(args []string) (*options, error) {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return nil, err
+	}
+
+	return parseOptions(append(fromKernel(string(line)), args...))
+}
+
+// fromKernel makes flags of those words of a kernel command line that are for vmboot.
+func fromKernel(line string) []string {
+	flags := []string{}
+
+	for _, word := range strings.Fields(line) {
+		if name, ok := strings.CutPrefix(word, prefix); ok {
+			flags = append(flags, "--"+name)
+		}
+	}
+
+	return flags
+}
+
+func parseOptions(args []string) (*options, error) {
+	o := &options{reserve: defaultReserve}
+	set := flag.NewFlagSet("vmboot", flag.ContinueOnError)
+
+	set.StringVar(&o.firmware, "firmware", "", "`path`, LABEL=label of a file system or partition, or PARTUUID=uuid; searched for by default")
+	set.Func("memory", "`size` of the machine, for example 2G; all but the reserve by default", size(&o.memory))
+	set.Func("reserve", "`size` that stays with this system, 384M by default", size(&o.reserve))
+	set.IntVar(&o.cpus, "cpus", 1, "number of CPUs")
+	set.StringVar(&o.block, "block", "", "PCI `ids` (0x8086:0x1234,…) of controllers whose disks the machine does not get")
+	set.StringVar(&o.allow, "allow", "", "PCI `ids` of the only controllers whose disks the machine gets")
+	set.BoolVar(&o.readOnly, "read-only", false, "the machine cannot write to its disks")
+
+	// An error is printed by who gets it.
+	set.SetOutput(io.Discard)
+
+	err := set.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		set.SetOutput(os.Stdout)
+		set.PrintDefaults()
+	}
+
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+
+	if set.NArg() > 0 {
+		return nil, fmt.Errorf("%w: %q is no option", errUsage, set.Arg(0))
+	}
+
+	if o.cpus < 1 {
+		return nil, fmt.Errorf("%w: %d CPUs", errUsage, o.cpus)
+	}
+
+	return o, nil
+}
+
+// size parses a number of bytes, or of KiB, MiB or GiB with the letter K, M or G.
+func size(into *uint64) func(string) error {
+	return func(text string) error {
+		shift := 0
+
+		digits := text
+		if i := strings.IndexAny(text, "kKmMgG"); i >= 0 && i == len(text)-1 {
+			shift = map[byte]int{'k': 10, 'm': 20, 'g': 30}[text[i]|0x20]
+			digits = text[:i]
+		}
+
+		number, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || number == 0 || number > 1<<50>>shift {
+			return fmt.Errorf("%q is no size such as 512M or 2G", text)
+		}
+
+		*into = number << shift
+
+		return nil
+	}
+}
