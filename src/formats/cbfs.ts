@@ -27,7 +27,7 @@ export interface CbfsFile {
 }
 
 /** What a file's header says besides name and type. */
-export interface CbfsAttribute {
+interface CbfsAttribute {
   /** `compression`, `hash`, `position`, `alignment`, `IBB`, `padding`, `stage`; `tag 0x33` if it is unknown. */
   readonly name: string;
   /** What follows tag and length. */

@@ -18,7 +18,7 @@ export interface FlashMap {
 }
 
 /** A named area. Areas lie inside of one another. */
-export interface FlashArea {
+interface FlashArea {
   readonly name: string;
   /** Bytes from the beginning of the image. */
   readonly offset: number;

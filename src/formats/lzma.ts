@@ -57,15 +57,6 @@ export class Unpacked {
   }
 }
 
-/** True if the bytes can be the beginning of an .lzma file as encoders write it. There is no magic, so it is a guess. */
-export function looksLikeLzma(bytes: Uint8Array): boolean {
-  if (bytes.length < HEADER + 5 || (bytes[0] as number) >= 9 * 5 * 5 || bytes[HEADER] !== 0) return false;
-  const header = slice(bytes, 0, HEADER, 'the header');
-  const dictionary = header.readUInt32LE(1);
-  const size = header.readBigUInt64LE(5);
-  return dictionary >= 4096 && dictionary % 4096 === 0 && (size === UNKNOWN_SIZE || (size > 0n && size < 2n ** 32n));
-}
-
 /**
  * Unpacks an .lzma file, the form that coreboot and EDK II use too.
  *
