@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Makes a disk with an operating system, without root or loop devices.
+#   /in/linux.deb, systemd-boot.deb, busybox.deb   from Debian
+#   /recipe/initramfs-init   loads the disk's driver and goes to the root file system
+#   /recipe/init             the first program of the root file system
+#   /recipe/dhcp             sets up what the DHCP server says
+#   -> /out/os.img: GPT, an EFI system partition with systemd-boot, kernel and initramfs; a root file system on ext4
+# Every id is given, and every time is $SOURCE_DATE_EPOCH.
+set -euo pipefail
+
+fail() { printf 'os-disk: %s\n' "$*" >&2; exit 1; }
+
+readonly uuid=0b5d1ac3-4f27-4c68-8a52-766d62726f6f
+export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK=1
+for name in linux systemd-boot busybox; do dpkg-deb -x "/in/$name.deb" debian; done
+kernel=$(echo debian/boot/vmlinuz-*)
+modules=$(echo debian/lib/modules/*)
+
+# The initramfs: the drivers that Debian's kernel does not have built in, in the order in which they are loaded.
+drivers=(
+  virtio/virtio virtio/virtio_ring virtio/virtio_pci_modern_dev virtio/virtio_pci_legacy_dev virtio/virtio_pci
+  block/virtio_blk
+)
+network=(net/core/failover drivers/net/net_failover drivers/net/virtio_net)
+mkdir -p initramfs/{bin,modules,root} top/{bin,sbin,dev,proc,sys,tmp,modules,var/lib/vmbuild}
+for driver in "${drivers[@]}"; do
+  cp "$modules/kernel/drivers/$driver.ko" initramfs/modules/
+  basename "$driver" >> initramfs/modules/order
+done
+for driver in "${network[@]}"; do
+  cp "$modules/kernel/$driver.ko" top/modules/
+  basename "$driver" >> top/modules/order
+done
+for tree in initramfs top; do
+  cp debian/bin/busybox "$tree/bin/"
+  for applet in $(debian/bin/busybox --list); do
+    [[ $applet == busybox || $applet == init ]] || ln -s busybox "$tree/bin/$applet"
+  done
+done
+install -m 0755 /recipe/initramfs-init initramfs/init
+install -m 0755 /recipe/init top/sbin/init
+install -m 0755 /recipe/dhcp top/sbin/dhcp
+
+normalise() { find "$1" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +; }
+normalise initramfs
+(cd initramfs && find . -print0 | LC_ALL=C sort -z | cpio -0 -o -H newc -R 0:0 --reproducible --quiet) | xz --check=crc32 -T1 > initrd
+
+# The EFI system partition, as an installation medium has one: \EFI\BOOT\BOOTX64.EFI is what firmware starts unasked.
+mkdir -p esp/EFI/BOOT esp/loader/entries
+cp debian/usr/lib/systemd/boot/efi/systemd-bootx64.efi esp/EFI/BOOT/BOOTX64.EFI
+cp "$kernel" esp/vmlinuz
+cp initrd esp/initrd
+printf '%s\n' 'timeout 0' 'default debian.conf' > esp/loader/loader.conf
+printf '%s\n' 'title Debian' 'linux /vmlinuz' 'initrd /initrd' \
+  'options console=ttyS0,115200 panic=-1 root=/dev/vda2' > esp/loader/entries/debian.conf
+normalise esp
+truncate -s 64M vfat
+mkfs.vfat --invariant -F 32 -n ESP vfat >/dev/null
+mcopy -m -s -i vfat esp/* ::
+
+normalise top
+truncate -s 64M ext4
+mke2fs -q -t ext4 -L root -U "$uuid" -E "hash_seed=$uuid,lazy_itable_init=0,root_owner=0:0" -d top ext4
+# mke2fs copies the owner and all times, and the time of the last change cannot be set outside.
+(cd top && find . -mindepth 1 -printf '/%P\n' | LC_ALL=C sort) | while read -r path; do
+  for field in 'uid 0' 'gid 0' "atime @$SOURCE_DATE_EPOCH" "ctime @$SOURCE_DATE_EPOCH"; do
+    printf 'set_inode_field %s %s\n' "$path" "$field"
+  done
+done > commands
+debugfs -w -f commands ext4 >/dev/null 2>debugfs.log
+e2fsck -fn ext4 >fsck.log 2>&1 || { cat debugfs.log fsck.log; fail 'the root file system is damaged'; }
+
+python3 /recipe/gpt.py /out/os.img esp:vfat linux:ext4
