@@ -1,7 +1,8 @@
 import { debian, defineRecipe } from 'vmbuild';
 
 export default defineRecipe({
-  description: "a disk with an operating system: Debian's kernel and systemd-boot on an EFI partition, a root file system on ext4",
+  description:
+    "a disk with an operating system: Debian's kernel and systemd-boot on an EFI partition, a root file system on ext4",
   image: 'qemu',
   sources: {
     'linux.deb': debian({
