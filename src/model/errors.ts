@@ -113,3 +113,13 @@ export function explainSystemError(error: unknown, what: string): unknown {
       return error;
   }
 }
+
+/** A file of the store that is there and cannot be read: what the disk or its permissions refused, or else just that. */
+export function unreadable(path: string, error: unknown): unknown {
+  const explained = explainSystemError(error, `reading ${path}`);
+  if (explained instanceof VmbuildError) return explained;
+  return new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, {
+    cause: error,
+    hints: ['Look at what is in its place; `vmbuild store check` finds what else is wrong in the store.'],
+  });
+}

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { writeFileAtomic, writeFileUnflushed } from '../io/files.ts';
 import { buildKey } from '../model/buildKey.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
-import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { explainSystemError, systemErrorCode, unreadable, VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
 import { claimTree, findTree } from './artifacts.ts';
 import { stagingPath, type Store } from './openStore.ts';
@@ -139,6 +139,6 @@ function readRecord(path: string, members: readonly string[]): Readonly<Record<s
     return unsealRecord(readFileSync(path, 'utf8'), members);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
+    throw unreadable(path, error);
   }
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { exists, flush, removeTree, writeFileAtomic } from '../io/files.ts';
 import { ownerPrefix } from '../io/owner.ts';
 import { type Digest, isDigest } from '../model/digest.ts';
-import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { explainSystemError, systemErrorCode, unreadable, VmbuildError } from '../model/errors.ts';
 import { isTargetName } from '../model/names.ts';
 import type { StoreLayout } from './layout.ts';
 import { sealRecord, unsealRecord } from './sealedRecord.ts';
@@ -197,10 +197,6 @@ function readText(path: string): string {
     if (systemErrorCode(error) === 'ENOENT') return '';
     throw unreadable(path, error);
   }
-}
-
-function unreadable(path: string, error: unknown): VmbuildError {
-  return new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
 }
 
 function damagedRoot(layout: StoreLayout, name: string): VmbuildError {

@@ -55,7 +55,7 @@ describe('the packed tarball', () => {
     expect([...new Set(listing.map((path) => path.split('/')[1]))].sort()).toEqual(
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'docs', 'package.json'].sort(),
     );
-    for (const path of ['main.js', 'index.js', 'enter.sh', 'unpackWorker.js', 'types/index.d.ts', 'LICENSES.txt']) {
+    for (const path of ['main.js', 'index.js', 'enter.pl', 'unpackWorker.js', 'types/index.d.ts', 'LICENSES.txt']) {
       expect(listing).toContain(`package/dist/${path}`);
     }
     for (const path of ['recipes/rom/recipe.js', 'recipes/rom/build.sh', 'docker/base/lock.json']) {
