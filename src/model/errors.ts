@@ -100,18 +100,25 @@ export function explainSystemError(error: unknown, what: string): unknown {
         cause: error,
         hints: ['Make the store writable for this user, or choose another with VMBUILD_STORE=<folder>.'],
       });
+    case 'ENOENT':
+      // What Node says of a recursive mkdir that the disk refused: it looks for the folder, and does not find it.
+      return (error as NodeJS.ErrnoException).syscall === 'mkdir' ? diskFailed(error, what) : error;
     case 'EIO':
     case 'EUCLEAN': // how the kernel says that a file system is damaged
     case 'ESTALE':
-      return new VmbuildError('STORE_UNUSABLE', `the disk failed while ${what}: ${errorMessage(error)}`, {
-        cause: error,
-        hints: [
-          'Look at the kernel log (`dmesg`) and at the disk; `vmbuild store check` finds what is damaged in the store.',
-        ],
-      });
+      return diskFailed(error, what);
     default:
       return error;
   }
+}
+
+function diskFailed(error: unknown, what: string): VmbuildError {
+  return new VmbuildError('STORE_UNUSABLE', `the disk failed while ${what}: ${errorMessage(error)}`, {
+    cause: error,
+    hints: [
+      'Look at the kernel log (`dmesg`) and at the disk; `vmbuild store check` finds what is damaged in the store.',
+    ],
+  });
 }
 
 /** A file of the store that is there and cannot be read: what the disk or its permissions refused, or else just that. */

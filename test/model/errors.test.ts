@@ -39,8 +39,13 @@ describe('explainSystemError', () => {
     expect(error.hints.length).toBeGreaterThan(0);
   });
 
+  it('takes a recursive mkdir that does not find its own folder for a disk that failed', () => {
+    const error = Object.assign(new Error('x'), { code: 'ENOENT', syscall: 'mkdir' });
+    expect(explainSystemError(error, 'testing')).toMatchObject({ code: 'STORE_UNUSABLE', cause: error });
+  });
+
   it('leaves everything else as it is', () => {
-    const other = new Error('x');
-    expect(explainSystemError(other, 'testing')).toBe(other);
+    const missing = Object.assign(new Error('x'), { code: 'ENOENT', syscall: 'open' });
+    for (const other of [new Error('x'), missing]) expect(explainSystemError(other, 'testing')).toBe(other);
   });
 });
