@@ -13,6 +13,15 @@ export const OCI_MEDIA_TYPES = {
   layer: 'application/vnd.oci.image.layer.v1.tar',
 } as const;
 
+/** How a layer's tar is compressed, by the media type of the layer. */
+export const LAYER_COMPRESSION: Readonly<Record<string, 'none' | 'gz' | 'zst'>> = {
+  [OCI_MEDIA_TYPES.layer]: 'none',
+  [`${OCI_MEDIA_TYPES.layer}+gzip`]: 'gz',
+  [`${OCI_MEDIA_TYPES.layer}+zstd`]: 'zst',
+  'application/vnd.docker.image.rootfs.diff.tar': 'none',
+  'application/vnd.docker.image.rootfs.diff.tar.gzip': 'gz',
+};
+
 /** The content of the file `oci-layout`. */
 export const OCI_LAYOUT = canonicalJson({ imageLayoutVersion: '1.0.0' });
 

@@ -17,15 +17,6 @@ const MANIFEST_TYPES: readonly string[] = [
 /** What to `accept` when asking for a manifest by tag or digest. */
 export const ACCEPTED_MANIFESTS = [...INDEX_TYPES, ...MANIFEST_TYPES].join(', ');
 
-/** How a layer's tar is compressed, by the media type of the layer. */
-export const LAYER_COMPRESSION: Readonly<Record<string, 'none' | 'gz' | 'zst'>> = {
-  [OCI_MEDIA_TYPES.layer]: 'none',
-  [`${OCI_MEDIA_TYPES.layer}+gzip`]: 'gz',
-  [`${OCI_MEDIA_TYPES.layer}+zstd`]: 'zst',
-  'application/vnd.docker.image.rootfs.diff.tar': 'none',
-  'application/vnd.docker.image.rootfs.diff.tar.gzip': 'gz',
-};
-
 /** A blob that a manifest names; `size` in bytes. */
 export interface Described {
   readonly mediaType: string;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
-import { LAYER_COMPRESSION } from '../formats/ociManifest.ts';
+import { LAYER_COMPRESSION } from '../formats/ociImage.ts';
 import { parseOciReference } from '../formats/ociReference.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';

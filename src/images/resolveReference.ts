@@ -1,16 +1,15 @@
-import { toOciDigest } from '../formats/ociImage.ts';
+import { LAYER_COMPRESSION, toOciDigest } from '../formats/ociImage.ts';
 import {
   ACCEPTED_MANIFESTS,
   type Described,
-  LAYER_COMPRESSION,
   parseImageConfig,
   parseManifest,
   type ParsedManifest,
 } from '../formats/ociManifest.ts';
 import { type OciReference, parseOciReference } from '../formats/ociReference.ts';
-import { expectStatus } from '../io/http.ts';
+import { expectStatus, readBytes } from '../io/http.ts';
 import { HttpError } from '../io/httpError.ts';
-import { readBytes, type Registry } from '../io/registry.ts';
+import type { Registry } from '../io/registry.ts';
 import { BUILD_PLATFORM } from '../model/buildKey.ts';
 import { type Digest, sha256 } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';

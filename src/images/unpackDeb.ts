@@ -5,6 +5,15 @@ import { type DebFile, openDeb, readControl, tarEntries } from './debFile.ts';
 import { imagePath, isAlias, isDropped, linkDestination } from './layout.ts';
 import type { LockedDeb } from './lockFile.ts';
 import type { PackageEntry, UnpackedPackage } from './packageEntry.ts';
+import {
+  hardLinked,
+  isExecutable,
+  isSticky,
+  notForImages,
+  refuseRoot,
+  symlinkTarget,
+  type UnpackedFile,
+} from './tarEntry.ts';
 import { writeBlob } from './writeBlob.ts';
 
 /** A package to unpack: the file, what the lock says about it, and where contents are left (prefix of file names). */
@@ -51,7 +60,7 @@ function checkIdentity(deb: LockedDeb, ...found: (string | undefined)[]): void {
 async function unpackData(archive: DebFile, blobPrefix: string): Promise<PackageEntry[]> {
   const entries: PackageEntry[] = [];
   /** Files so far, by path, for hard links; a file in a dropped directory is kept while a link may need it. */
-  const files = new Map<string, { readonly blob: string; readonly executable: boolean }>();
+  const files = new Map<string, UnpackedFile>();
   let blobs = 0;
   for await (const entry of tarEntries(archive.data)) {
     const { header } = entry;
@@ -59,12 +68,11 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
     switch (header.type) {
       case 'directory':
         entry.resume();
-        if (!isDropped(path))
-          entries.push({ type: 'directory', path, sticky: ((header.mode ?? 0) & 0o1777) === 0o1777 });
+        if (!isDropped(path)) entries.push({ type: 'directory', path, sticky: isSticky(header) });
         break;
       case 'file':
       case 'contiguous-file': {
-        const executable = ((header.mode ?? 0) & 0o111) !== 0;
+        const executable = isExecutable(header);
         refuseRoot(path, header.name);
         const blob = `${blobPrefix}${blobs}`;
         blobs += 1;
@@ -75,22 +83,15 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
       }
       case 'link': {
         entry.resume();
-        const original = files.get(imagePath(header.linkname ?? ''));
-        if (original === undefined) {
-          throw new TypeError(
-            `${JSON.stringify(header.name)} is a hard link to ${JSON.stringify(header.linkname)}, which is no earlier file of it`,
-          );
-        }
+        const original = hardLinked(header, files, imagePath);
         files.set(path, original);
         if (!isDropped(path)) entries.push({ type: 'file', path, ...original });
         break;
       }
       case 'symlink': {
         entry.resume();
-        const target = header.linkname ?? '';
         refuseRoot(path, header.name);
-        if (target === '' || /[\0\uFFFD]/.test(target))
-          throw new TypeError(`${JSON.stringify(header.name)} is a link with the target ${JSON.stringify(target)}`);
+        const target = symlinkTarget(header);
         // Merging /usr turns /usr/bin/x -> /bin/x into a link to itself, and /bin -> usr/bin into one at /usr/bin.
         if (linkDestination(header.name, target) === path) break;
         if (isAlias(header.name))
@@ -101,16 +102,10 @@ async function unpackData(archive: DebFile, blobPrefix: string): Promise<Package
         break;
       }
       default:
-        throw new TypeError(
-          `${JSON.stringify(header.name)} is a ${header.type ?? 'special file'}, which an image cannot hold`,
-        );
+        throw notForImages(header);
     }
   }
   return entries;
-}
-
-function refuseRoot(path: string, name: string): void {
-  if (path === '') throw new TypeError(`${JSON.stringify(name)} takes the place of the root directory`);
 }
 
 function refused(deb: LockedDeb, why: string, cause?: unknown): VmbuildError {

@@ -2,13 +2,22 @@ import { createReadStream } from 'node:fs';
 import { Readable, Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract } from 'tar-stream';
-import { LAYER_COMPRESSION } from '../formats/ociManifest.ts';
+import { LAYER_COMPRESSION } from '../formats/ociImage.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';
 import type { TarStreamEntry } from './debFile.ts';
 import { plainPath } from './layout.ts';
 import type { PulledLayer } from './lockFile.ts';
 import type { PackageEntry } from './packageEntry.ts';
+import {
+  hardLinked,
+  isExecutable,
+  isSticky,
+  notForImages,
+  refuseRoot,
+  symlinkTarget,
+  type UnpackedFile,
+} from './tarEntry.ts';
 import { writeBlob } from './writeBlob.ts';
 
 /** A layer to unpack: the file, what the lock says about it, and where contents are left (prefix of file names). */
@@ -89,27 +98,28 @@ async function readEntries(tar: Readable, blobPrefix: string): Promise<LayerEntr
   tar.on('error', (error) => parser.destroy(error));
   tar.on('end', () => (ended = true));
   tar.pipe(parser);
-  const entries: LayerEntry[] = [];
-  /** Files so far, by path, for hard links. */
-  const files = new Map<string, { readonly blob: string; readonly executable: boolean }>();
+  let blobs = 0;
+  const state: State = { entries: [], files: new Map(), nextBlob: () => `${blobPrefix}${blobs++}` };
   for await (const entry of parser as AsyncIterable<TarStreamEntry>) {
-    await readEntry(entry, { entries, files, blobPrefix });
+    await readEntry(entry, state);
   }
   // What stands behind the archive's end belongs to the digests as well.
   if (!ended) {
     tar.resume();
     await new Promise<void>((resolve, reject) => tar.on('end', resolve).on('error', reject));
   }
-  return entries;
+  return state.entries;
 }
 
 interface State {
   readonly entries: LayerEntry[];
-  readonly files: Map<string, { readonly blob: string; readonly executable: boolean }>;
-  readonly blobPrefix: string;
+  /** Files so far, by path, for hard links. */
+  readonly files: Map<string, UnpackedFile>;
+  /** Name of the file for the next content. */
+  readonly nextBlob: () => string;
 }
 
-async function readEntry(entry: TarStreamEntry, { entries, files, blobPrefix }: State): Promise<void> {
+async function readEntry(entry: TarStreamEntry, { entries, files, nextBlob }: State): Promise<void> {
   const { header } = entry;
   const path = plainPath(header.name);
   const name = path.slice(path.lastIndexOf('/') + 1);
@@ -120,16 +130,15 @@ async function readEntry(entry: TarStreamEntry, { entries, files, blobPrefix }: 
     else entries.push({ type: 'whiteout', path: `${folder}${name.slice(WHITEOUT.length)}` });
     return;
   }
-  if (path === '' && header.type !== 'directory')
-    throw new TypeError('something takes the place of the root directory');
+  if (header.type !== 'directory') refuseRoot(path, header.name);
   switch (header.type) {
     case 'directory':
       entry.resume();
-      entries.push({ type: 'directory', path, sticky: ((header.mode ?? 0) & 0o1777) === 0o1777 });
+      entries.push({ type: 'directory', path, sticky: isSticky(header) });
       return;
     case 'file':
     case 'contiguous-file': {
-      const file = { blob: `${blobPrefix}${files.size}`, executable: ((header.mode ?? 0) & 0o111) !== 0 };
+      const file = { blob: nextBlob(), executable: isExecutable(header) };
       await writeBlob(file.blob, entry, file.executable);
       files.set(path, file);
       entries.push({ type: 'file', path, ...file });
@@ -137,32 +146,20 @@ async function readEntry(entry: TarStreamEntry, { entries, files, blobPrefix }: 
     }
     case 'link': {
       entry.resume();
-      const original = files.get(plainPath(header.linkname ?? ''));
-      if (original === undefined) {
-        throw new TypeError(
-          `${JSON.stringify(header.name)} is a hard link to ${JSON.stringify(header.linkname)}, which is no earlier file of it`,
-        );
-      }
+      const original = hardLinked(header, files, plainPath);
       files.set(path, original);
       entries.push({ type: 'file', path, ...original });
       return;
     }
-    case 'symlink': {
+    case 'symlink':
       entry.resume();
-      const target = header.linkname ?? '';
-      if (target === '' || /[\0\uFFFD]/.test(target)) {
-        throw new TypeError(`${JSON.stringify(header.name)} is a link with the target ${JSON.stringify(target)}`);
-      }
-      entries.push({ type: 'symlink', path, target });
+      entries.push({ type: 'symlink', path, target: symlinkTarget(header) });
       return;
-    }
     default:
       entry.resume();
       // A step's /dev is the sandbox's own.
       if (path.startsWith('dev/')) return;
-      throw new TypeError(
-        `${JSON.stringify(header.name)} is a ${header.type ?? 'special file'}, which an image cannot hold`,
-      );
+      throw notForImages(header);
   }
 }
 

@@ -15,7 +15,7 @@ export async function httpGet(
   let current = parseUrl(url, url);
   let sent = headers;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await exchange(current, options, { headers: sent });
+    const response = await exchange(current, options, sent);
     const { location } = response.headers;
     if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
     response.close();
@@ -86,17 +86,26 @@ export function fetchBytes(
     const headers = options.start === true ? { range: `bytes=0-${options.limit - 1}` } : {};
     const response = await httpGet(url, options, headers as Record<string, string>);
     expectStatus(response, [200, ...(options.start === true ? [206] : [])]);
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of response.body) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length <= options.limit) continue;
-      if (options.start !== true) throw new HttpError('length', url, `longer than ${options.limit} bytes`);
-      break;
-    }
-    return Buffer.concat(chunks).subarray(0, options.limit);
+    return readBytes(response, options.limit, options.start);
   });
+}
+
+/**
+ * The body of an answer.
+ *
+ * @param limit The most bytes it may have. With `start`, the rest is left out.
+ */
+export async function readBytes(response: HttpResponse, limit: number, start = false): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length <= limit) continue;
+    if (!start) throw new HttpError('length', response.url, `longer than ${limit} bytes`);
+    break;
+  }
+  return Buffer.concat(chunks).subarray(0, limit);
 }
 
 function parseUrl(text: string, original: string, base?: URL): URL {

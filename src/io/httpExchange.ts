@@ -1,7 +1,5 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { errorMessage, systemErrorCode } from '../model/errors.ts';
 import { agentFor, type ProxyChoice } from './httpAgents.ts';
 import { HttpError } from './httpError.ts';
@@ -25,14 +23,6 @@ export interface HttpOptions {
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** What a request is beyond its address; a GET without a body unless it says otherwise. */
-export interface HttpRequest {
-  readonly method?: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes, or a stream of exactly `length` bytes, opened anew for each try. */
-  readonly body?: Uint8Array | { readonly length: number; readonly open: () => AsyncIterable<Uint8Array> };
-}
-
 /** An answer. Its body must be read to the end or `close()`d. */
 export interface HttpResponse {
   readonly status: number;
@@ -45,11 +35,13 @@ export interface HttpResponse {
   close(): void;
 }
 
-/**
- * One request and its answer, whatever its status; redirects are answers, too. Throws HttpError, or the signal's reason.
- */
-export async function exchange(url: URL, options: HttpOptions, request: HttpRequest = {}): Promise<HttpResponse> {
-  const response = await send(url, options, request);
+/** One GET and its answer, whatever its status; redirects are answers, too. Throws HttpError, or the signal's reason. */
+export async function exchange(
+  url: URL,
+  options: HttpOptions,
+  headers: Readonly<Record<string, string>>,
+): Promise<HttpResponse> {
+  const response = await send(url, options, headers);
   // Errors come out of the body; one that happens before it is read must not be an unhandled event.
   response.on('error', () => {});
   return {
@@ -61,14 +53,13 @@ export async function exchange(url: URL, options: HttpOptions, request: HttpRequ
   };
 }
 
-function send(url: URL, options: HttpOptions, { method, headers, body }: HttpRequest): Promise<IncomingMessage> {
+function send(url: URL, options: HttpOptions, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
   const { signal, connectTimeout = 15_000, idleTimeout = 30_000 } = options;
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       agent: agentFor(url.protocol, options.proxy),
-      ...(method === undefined ? {} : { method }),
-      headers: { 'user-agent': 'vmbuild', 'accept-encoding': 'identity', ...lengthOf(body), ...headers },
+      headers: { 'user-agent': 'vmbuild', 'accept-encoding': 'identity', ...headers },
       signal,
     });
     const timeout = (after: number, what: string) =>
@@ -88,19 +79,8 @@ function send(url: URL, options: HttpOptions, { method, headers, body }: HttpReq
       clearTimeout(watchdog);
       reject(signal.aborted ? signal.reason : describe(error, url));
     });
-    if (body === undefined || body instanceof Uint8Array) {
-      request.end(body);
-      return;
-    }
-    // Bytes that go out are a sign of life.
-    const content = Readable.from(body.open(), { objectMode: false });
-    content.on('data', () => watchdog.refresh());
-    pipeline(content, request).catch((error: unknown) => request.destroy(error as Error));
+    request.end();
   });
-}
-
-function lengthOf(body: HttpRequest['body']): Record<string, string> {
-  return body === undefined ? {} : { 'content-length': String(body.length) };
 }
 
 async function* readBody(response: IncomingMessage, url: URL, options: HttpOptions): AsyncGenerator<Uint8Array> {

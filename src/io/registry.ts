@@ -1,7 +1,7 @@
 import { isLoopback } from '../formats/ociReference.ts';
-import { expectStatus, httpGet, withRetries } from './http.ts';
+import { expectStatus, httpGet, readBytes, withRetries } from './http.ts';
 import { HttpError } from './httpError.ts';
-import { exchange, type HttpOptions, type HttpRequest, type HttpResponse } from './httpExchange.ts';
+import type { HttpOptions, HttpResponse } from './httpExchange.ts';
 
 /** A user and password (or token) for a registry. */
 export interface RegistryCredentials {
@@ -15,8 +15,6 @@ export interface Registry {
   readonly url: string;
   /** A GET, following redirects; another server is not told the credentials. The caller looks at the status. */
   readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<HttpResponse>;
-  /** Any other request; `path` may also be an absolute URL of the same server, as upload locations are. */
-  readonly send: (path: string, request: HttpRequest) => Promise<HttpResponse>;
 }
 
 /** Where a repository is, and how to be let in. */
@@ -43,52 +41,28 @@ export function openRegistry(options: RegistryOptions): Registry {
   const url = `${origin}/v2/${repository}/`;
   let authorization: string | undefined;
 
-  const headersFor = (headers: HttpRequest['headers']): Record<string, string> => ({
-    ...headers,
-    ...(authorization === undefined ? {} : { authorization }),
-  });
-  /** Repeats a request with what the registry asks for, if it refuses the first one. */
-  const authorized = async (
-    actions: string,
-    request: (headers: HttpRequest['headers']) => Promise<HttpResponse>,
-    headers: HttpRequest['headers'],
-  ): Promise<HttpResponse> => {
-    const response = await request(headersFor(headers));
+  const get: Registry['get'] = async (path, headers) => {
+    const request = (): Promise<HttpResponse> =>
+      httpGet(`${url}${path}`, http, { ...headers, ...(authorization === undefined ? {} : { authorization }) });
+    const response = await request();
     if (response.status !== 401) return response;
     const challenge = response.headers['www-authenticate'] ?? '';
     response.close();
     // Only what this registry itself asks for; a redirect's target gets nothing.
     if (new URL(response.url).origin !== origin) throw refused(response.url, credentials !== undefined);
-    authorization = await answerChallenge(challenge, { ...options, url, actions });
-    const again = await request(headersFor(headers));
+    authorization = await answerChallenge(challenge, { ...options, url });
+    const again = await request();
     if (again.status !== 401 && again.status !== 403) return again;
     again.close();
     throw refused(url, credentials !== undefined);
   };
-  const absolute = (path: string): string => {
-    const target = new URL(path, url);
-    if (target.origin !== origin) throw new HttpError('redirect', url, `sent to another server: ${target.origin}`);
-    return target.href;
-  };
-  const get: Registry['get'] = (path, headers) =>
-    authorized('pull', (sent) => httpGet(absolute(path), http, sent), headers);
-
-  return {
-    url,
-    get,
-    send: (path, request) =>
-      authorized(
-        request.method === 'HEAD' ? 'pull' : 'pull,push',
-        (headers) => exchange(new URL(absolute(path)), http, { ...request, headers: headers ?? {} }),
-        request.headers,
-      ),
-  };
+  return { url, get };
 }
 
 /** What to send as `authorization` (RFC 9110 §11; for Bearer, the token protocol of the distribution project). */
 async function answerChallenge(
   challenge: string,
-  { credentials, repository, actions, http, url }: RegistryOptions & { readonly url: string; readonly actions: string },
+  { credentials, repository, http, url }: RegistryOptions & { readonly url: string },
 ): Promise<string> {
   const basic =
     credentials && `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
@@ -96,7 +70,7 @@ async function answerChallenge(
   if (scheme.toLowerCase() === 'basic' && basic !== undefined) return basic;
   if (scheme.toLowerCase() !== 'bearer') throw refused(url, credentials !== undefined);
   const parameters = new Map([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]));
-  const realm = URL.parse(parameters.get('realm') ?? '', url);
+  const realm = URL.parse(parameters.get('realm') ?? '');
   // Whoever can answer a plain request could otherwise have the password sent anywhere in the clear.
   const unsafe =
     realm?.protocol !== 'https:' && realm?.origin !== new URL(url).origin && !isLoopback(realm?.host ?? '');
@@ -104,7 +78,7 @@ async function answerChallenge(
     throw new HttpError('redirect', url, 'the registry names no token server that can be used');
   const service = parameters.get('service');
   if (service !== undefined) realm.searchParams.set('service', service);
-  realm.searchParams.set('scope', `repository:${repository}:${actions}`);
+  realm.searchParams.set('scope', `repository:${repository}:pull`);
   const answer = await withRetries(realm.href, http, async () => {
     const response = await httpGet(realm.href, http, basic === undefined ? {} : { authorization: basic });
     if (response.status === 401 || response.status === 403) {
@@ -120,18 +94,6 @@ async function answerChallenge(
     throw new HttpError('status', realm.href, 'the token server gave no token');
   }
   return `Bearer ${found}`;
-}
-
-/** The body of an answer; longer ones than `limit` bytes are refused. */
-export async function readBytes(response: HttpResponse, limit: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body) {
-    length += chunk.length;
-    if (length > limit) throw new HttpError('length', response.url, `longer than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function refused(url: string, given: boolean): HttpError {

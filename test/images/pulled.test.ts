@@ -126,6 +126,19 @@ describe('layers', () => {
     expect(await rejection(unpackLayer(await layer(folder, [entry])))).toMatch(/^IMAGE_ASSEMBLY the layer sha256:/);
   });
 
+  it('may hold a path twice, and hard links between files', async () => {
+    const job = await layer(await temporary(), [
+      { name: 'a', content: 'first' },
+      { name: 'link', type: 'link', target: 'a' },
+      { name: 'a', content: 'second' },
+      { name: 'a', content: 'third' },
+      { name: 'b', content: 'other' },
+    ]);
+    const tree = applyLayers([await unpackLayer(job)]);
+    const contents = ['a', 'b', 'link'].map((path) => tree.read(path)?.toString());
+    expect(contents).toEqual(['third', 'other', 'first']);
+  });
+
   it('below a link are refused', async () => {
     expect(() =>
       applyLayers([
