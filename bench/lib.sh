@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2016,SC2015,SC2154
-# (programs of awk stand in single quotes; a bench that is left out is no failure; run.sh sets $work)
-# shellcheck shell=bash
+# (Programs of awk stand in single quotes; a bench that is left out is no failure; run.sh sets $work.)
 # What the scripts here share. Sourced, not executed.
 
 # compare ROUNDS NAME COMMAND NAME COMMAND…: runs the commands in turn, round after round, so that what else the machine does

@@ -9,7 +9,7 @@ export interface FetchSettings {
   readonly sourceDirs: readonly string[];
   /**
    * Folders or base URLs that hold files under their digests (`<base>/<sha256>`): a team's own copies. Asked after a
-   * source's own locations and before the Debian snapshot archive.
+   * source's own locations, but before a registry and the Debian snapshot archive.
    */
   readonly sourceMirrors?: readonly string[] | undefined;
   /** Base URLs of Debian archives, tried after the machine's own apt mirrors. */

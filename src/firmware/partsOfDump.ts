@@ -1,4 +1,5 @@
 import { type BlobSlots, DESCRIPTOR_REGIONS } from '../model/blobSlot.ts';
+import { availableFlash } from '../model/flashBudget.ts';
 import type { Platform } from '../model/recipe.ts';
 import { FormatError, hex, isFilledWith } from '../formats/binary.ts';
 import { checkRegions, type FlashRegion, readFlashDescriptor } from '../formats/ifd.ts';
@@ -61,7 +62,7 @@ export function partsOfDump(platform: Platform, slots: BlobSlots, dump: Uint8Arr
 
 /** The region of the firmware must be where the platform's image has it: nothing tells boards apart better. */
 function checkBiosRegion({ flash, name }: Platform, regions: readonly FlashRegion[]): void {
-  const offset = Object.values(flash.taken ?? {}).reduce((sum, bytes) => sum + bytes, 0);
+  const offset = flash.size - availableFlash(flash);
   const bios = regions.find((region) => region.name === 'bios');
   const end = bios && bios.offset + bios.size;
   if (bios?.offset === offset && end === flash.size) return;

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -18,6 +19,16 @@ import { isSmallFolder } from './smallFolder.ts';
 
 // What only touches names and small files is done synchronously here: it takes microseconds, and handing it to another
 // thread and back takes ten times as long. What waits for the disk, or goes through large trees, is not.
+
+/** Names in a folder; none if there is no such folder. */
+export function listNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
 
 /** True if `path` exists; a dangling link counts as existing. */
 export async function exists(path: string): Promise<boolean> {

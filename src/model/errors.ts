@@ -122,7 +122,7 @@ function diskFailed(error: unknown, what: string): VmbuildError {
 }
 
 /** A file of the store that is there and cannot be read: what the disk or its permissions refused, or else just that. */
-export function unreadable(path: string, error: unknown): unknown {
+export function unreadable(path: string, error: unknown): VmbuildError {
   const explained = explainSystemError(error, `reading ${path}`);
   if (explained instanceof VmbuildError) return explained;
   return new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, {

@@ -1,10 +1,10 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
-import { exists, flush, writeFileAtomic } from '../io/files.ts';
+import { exists, flush, listNames, writeFileAtomic } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import { type Digest, isDigest, sha256 } from '../model/digest.ts';
-import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { explainSystemError, systemErrorCode, unreadable, VmbuildError } from '../model/errors.ts';
 import { isMountName, isTargetName } from '../model/names.ts';
 import { stagingPath, type Store } from './openStore.ts';
 
@@ -55,7 +55,7 @@ export function readBindings({ layout }: Pick<Store, 'layout'>, platform: string
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return {};
-    throw new VmbuildError('STORE_UNUSABLE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
+    throw unreadable(path, error);
   }
   const bindings = parseBindings(text);
   if (bindings !== undefined) return bindings;
@@ -77,7 +77,7 @@ export function parseBindings(text: string): Bindings | undefined {
 /** Digests of all blobs that are bound, whatever the platform. */
 export function boundBlobs(store: Pick<Store, 'layout'>): ReadonlySet<Digest> {
   const bound = new Set<Digest>();
-  for (const name of namesIn(dirname(store.layout.bindings('any')))) {
+  for (const name of listNames(dirname(store.layout.bindings('any')))) {
     const platform = name.replace(/\.json$/, '');
     if (platform === name || !isTargetName(platform)) continue;
     for (const { parts } of Object.values(readBindings(store, platform)))
@@ -142,12 +142,3 @@ export async function changeBindings(
 
 /** Milliseconds to wait in line for those who are just noting what they use. */
 const PATIENCE = 500;
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}

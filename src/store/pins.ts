@@ -1,5 +1,6 @@
-import { appendFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { listNames } from '../io/files.ts';
 import type { SharedLock } from '../io/lock.ts';
 import { isOwnerAlive, ownerPrefix } from '../io/owner.ts';
 import { type Digest, isDigest } from '../model/digest.ts';
@@ -86,15 +87,6 @@ export function readPins(layout: StoreLayout): ReadonlySet<Digest> {
     for (const line of readLines(join(layout.running, name))) if (isDigest(line)) pinned.add(line);
   }
   return pinned;
-}
-
-function listNames(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 function readLines(path: string): readonly string[] {

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeTree, temporaryFolder } from '../../io/files.ts';
+import { listNames, removeTree, temporaryFolder } from '../../io/files.ts';
 import { acquireLock } from '../../io/lock.ts';
 import { type Digest, isDigest } from '../../model/digest.ts';
 import { explainSystemError, systemErrorCode } from '../../model/errors.ts';
@@ -8,7 +8,7 @@ import { type Store, scratchPrefix } from '../openStore.ts';
 import { lastUses } from './ages.ts';
 import { diskUsage, findGarbage, type Garbage } from './garbage.ts';
 import { type Live, markLive } from './live.ts';
-import { indexRecords, listNames, type RecordIndex } from './recordIndex.ts';
+import { indexRecords, type RecordIndex } from './recordIndex.ts';
 
 /** What to collect of what nothing needs. */
 export interface CollectOptions {

@@ -1,3 +1,4 @@
+import { listNames } from '../../io/files.ts';
 import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../../model/digest.ts';
@@ -5,7 +6,6 @@ import { systemErrorCode } from '../../model/errors.ts';
 import type { Store } from '../openStore.ts';
 import { readTargetRecord } from '../realisations.ts';
 import type { Live } from './live.ts';
-import { listNames } from './recordIndex.ts';
 
 /** What may be collected. */
 type GarbageKind = 'artifact' | 'source' | 'blob' | 'image' | 'log' | 'failed' | 'quarantine';

@@ -1,7 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../../model/digest.ts';
-import { systemErrorCode } from '../../model/errors.ts';
+import { listNames } from '../../io/files.ts';
 import { artifactOf } from '../../model/realisation.ts';
 import type { Store } from '../openStore.ts';
 import { readRealisation } from '../realisations.ts';
@@ -78,14 +78,4 @@ async function readFacts(store: Store, key: Digest): Promise<RecordFacts | undef
     inputs: Object.values(document.inputs).map(({ digest }) => digest),
     usedAt: statSync(store.layout.realisation(key), { throwIfNoEntry: false })?.mtimeMs ?? 0,
   };
-}
-
-/** Names in a folder; none if there is no such folder. */
-export function listNames(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
