@@ -1,6 +1,7 @@
 import type { Emit } from '../build/events.ts';
 import type { Executor, ExecutorName } from '../executors/executor.ts';
 import { VmbuildError } from '../model/errors.ts';
+import { type Store, stagingPath } from '../store/openStore.ts';
 
 /** What a person may ask for. `auto`: namespace where it works, else docker. */
 export type ExecutorChoice = 'auto' | ExecutorName;
@@ -9,17 +10,17 @@ export type ExecutorChoice = 'auto' | ExecutorName;
  * Returns a function that chooses the executor when it is first needed, and tells which and why. A chosen executor
  * that does not work is an error: another one is never taken in silence.
  */
-export function executorChooser(choice: ExecutorChoice, emit: Emit): () => Promise<Executor> {
+export function executorChooser(choice: ExecutorChoice, store: Store, emit: Emit): () => Promise<Executor> {
   let chosen: Promise<Executor> | undefined;
-  return () => (chosen ??= choose(choice, emit));
+  return () => (chosen ??= choose(choice, stagingPath(store), emit));
 }
 
-async function choose(choice: ExecutorChoice, emit: Emit): Promise<Executor> {
+async function choose(choice: ExecutorChoice, scratchPrefix: string, emit: Emit): Promise<Executor> {
   const reasons: string[] = [];
   const hints: string[] = [];
   for (const name of choice === 'auto' ? (['namespace', 'docker'] as const) : [choice]) {
     const executor = await load(name);
-    const availability = await executor.probe();
+    const availability = await executor.probe(scratchPrefix);
     if (availability.available) {
       const reason =
         choice !== 'auto' ? 'as asked' : reasons.length > 0 ? `because ${reasons.join('; ')}` : 'it works here';

@@ -50,8 +50,11 @@ export type ExecutorName = 'namespace' | 'docker';
 /** Runs build steps. Implementations never import each other and keep no state that outlives a step, except caches named by digest. */
 export interface Executor {
   readonly name: ExecutorName;
-  /** Tries it for real, cheaply. Never throws. */
-  probe(): Promise<Availability>;
+  /**
+   * Tries it for real, cheaply. Never throws. A folder that it needs for that gets a path that begins with `scratchPrefix`,
+   * in a place where what a killed process leaves is swept.
+   */
+  probe(scratchPrefix: string): Promise<Availability>;
   /**
    * Runs one step to its end. A command that fails is a result, not an error.
    *

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../src/executors/docker/dockerExecutor.ts';
 import { cannotBuild, fixture, run, scriptRecipe, storeWithImage } from '../support/fixture.ts';
+import { PROBE_PREFIX } from '../support/probePrefix.ts';
 
-const docker = cannotBuild === undefined ? await createDockerExecutor().probe() : undefined;
+const docker = cannotBuild === undefined ? await createDockerExecutor().probe(PROBE_PREFIX) : undefined;
 const why = cannotBuild ?? (docker?.available === false ? docker.reason : undefined);
 
 /** What a step can see of its surroundings, but for what docs/sandbox.md lists as different. */

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../src/executors/docker/dockerExecutor.ts';
 import { createNamespaceExecutor } from '../../src/executors/namespace/namespaceExecutor.ts';
 import { cannotBuild, fixture, run, scriptRecipe, storeWithImage } from '../support/fixture.ts';
+import { PROBE_PREFIX } from '../support/probePrefix.ts';
 
-const docker = cannotBuild === undefined ? await createDockerExecutor().probe() : undefined;
+const docker = cannotBuild === undefined ? await createDockerExecutor().probe(PROBE_PREFIX) : undefined;
 const whyNoDocker = cannotBuild ?? (docker?.available === false ? docker.reason : undefined);
 
 /** Numbers of x86-64, by name, with arguments that make no sense: only who is refused gets EPERM. */

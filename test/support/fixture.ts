@@ -12,12 +12,13 @@ import type { Executor } from '../../src/executors/executor.ts';
 import { createNamespaceExecutor } from '../../src/executors/namespace/namespaceExecutor.ts';
 import { openStore, type Store } from '../../src/store/openStore.ts';
 import { temporary } from './temporary.ts';
+import { PROBE_PREFIX } from './probePrefix.ts';
 
 /** The checkout. */
 export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 const image = inject('baseImage');
-const availability = await createNamespaceExecutor().probe();
+const availability = await createNamespaceExecutor().probe(PROBE_PREFIX);
 
 /** Why recipes cannot be run here, or undefined if they can: pass it to describe.skipIf. */
 export const cannotBuild: string | undefined =

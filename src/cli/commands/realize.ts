@@ -50,7 +50,7 @@ export async function realizeCommand(
     results = await realise(steps, {
       store,
       fetch: await fetchSettings(options),
-      executor: executorChooser(options.executor, emit),
+      executor: executorChooser(options.executor, store, emit),
       jobs: options.jobs ?? defaultJobs(),
       cores,
       rebuild: options.rebuildAll === true ? 'graph' : options.rebuild === true ? 'targets' : 'nothing',

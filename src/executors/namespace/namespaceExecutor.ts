@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { VmbuildError } from '../../model/errors.ts';
@@ -15,7 +14,7 @@ export function createNamespaceExecutor(): Executor {
 }
 
 /** Sets up a whole sandbox around nothing: whatever a step's would fail with, this fails with. */
-async function probe(): Promise<Availability> {
+async function probe(scratchPrefix: string): Promise<Availability> {
   if (process.arch !== 'x64') {
     return {
       available: false,
@@ -24,7 +23,7 @@ async function probe(): Promise<Availability> {
     };
   }
   try {
-    const scratch = await mkdtemp(join(tmpdir(), 'vmbuild-probe-'));
+    const scratch = await mkdtemp(scratchPrefix);
     try {
       const [rootfs, recipe] = [join(scratch, 'rootfs'), join(scratch, 'recipe')];
       await mkdir(rootfs);

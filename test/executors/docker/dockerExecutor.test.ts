@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
 import { stepEnvironment } from '../../../src/model/sandbox.ts';
 import { daemonAnswers, Harness, NEEDS_DAEMON, objectsLabelled } from './harness.ts';
+import { PROBE_PREFIX } from '../../support/probePrefix.ts';
 
 const answers = await daemonAnswers();
 
@@ -18,7 +19,7 @@ describe.skipIf(!answers)(`docker executor ${NEEDS_DAEMON}`, { timeout: 120_000 
   const executor = createDockerExecutor();
 
   it('says that it is available', async () => {
-    expect(await executor.probe()).toEqual({ available: true });
+    expect(await executor.probe(PROBE_PREFIX)).toEqual({ available: true });
   });
 
   it('gives the step exactly the declared environment', async () => {

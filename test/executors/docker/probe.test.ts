@@ -1,18 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { connectionTrouble, explainDockerError } from '../../../src/executors/docker/dockerErrors.ts';
 import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
+import { PROBE_PREFIX } from '../../support/probePrefix.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'vmbuild-probe-'));
+const folder = mkdtempSync(PROBE_PREFIX);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('docker probe without a working daemon', () => {
   it('explains a socket that is not there', async () => {
     const socketPath = join(folder, 'none.sock');
-    const answer = await createDockerExecutor({ socketPath }).probe();
+    const answer = await createDockerExecutor({ socketPath }).probe(PROBE_PREFIX);
     expect(answer).toMatchObject({
       available: false,
       reason: `no Docker daemon: DOCKER_HOST=unix://${socketPath} does not exist`,
@@ -23,7 +23,7 @@ describe('docker probe without a working daemon', () => {
   it('explains a server that is no Docker daemon, or hangs up', async () => {
     const socketPath = join(folder, 'other.sock');
     const server = createServer((socket) => socket.destroy()).listen(socketPath);
-    const answer = await createDockerExecutor({ socketPath }).probe();
+    const answer = await createDockerExecutor({ socketPath }).probe(PROBE_PREFIX);
     expect(answer).toMatchObject({ available: false });
     expect(JSON.stringify(answer)).toContain('closed the connection');
     server.close();
@@ -33,7 +33,7 @@ describe('docker probe without a working daemon', () => {
     const socketPath = join(folder, 'silent.sock');
     const sockets: Socket[] = [];
     const server = createServer((socket) => sockets.push(socket)).listen(socketPath);
-    expect(await createDockerExecutor({ socketPath }).probe()).toMatchObject({ available: false });
+    expect(await createDockerExecutor({ socketPath }).probe(PROBE_PREFIX)).toMatchObject({ available: false });
     for (const socket of sockets) socket.destroy();
     server.close();
   });

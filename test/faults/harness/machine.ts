@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { createNamespaceExecutor } from '../../../src/executors/namespace/namespaceExecutor.ts';
+import { PROBE_PREFIX } from '../../support/probePrefix.ts';
 
-const availability = await createNamespaceExecutor().probe();
+const availability = await createNamespaceExecutor().probe(PROBE_PREFIX);
 
 /** Why something cannot be tried on this machine; undefined if it can. It goes into the title of what is skipped. */
 export type Lack = string | undefined;
