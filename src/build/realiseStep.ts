@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MountedContent, StepResult } from '../executors/executor.ts';
+import type { Conditions, MountedContent, StepResult } from '../executors/executor.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
@@ -116,6 +116,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
     mkdirSync(sandbox, { mode: 0o700 });
     mkdirSync(recipe);
     writeRecipeFiles(step.files, recipe);
+    const conditions: Conditions = { cores: options.cores, limits: {} };
     using log = openStepLog(join(scratch, 'log'), (text) => emit({ type: 'step-output', target: step.target, text }));
     const result = await executor
       .run({
@@ -126,7 +127,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
         recipe,
         inputs: provided.inputs,
         scratch: sandbox,
-        cores: options.cores,
+        conditions,
         output: log.stream,
         signal: options.signal,
       })

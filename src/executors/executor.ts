@@ -1,11 +1,19 @@
 import type { Writable } from 'node:stream';
 import type { BuildKeyDocument, Content } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
+import type { Limits } from '../model/limits.ts';
 
 /** Something that is mounted read-only: what it is, and where it lies on this machine. */
 export interface MountedContent extends Content {
   /** Absolute path on this machine: a folder for a tree, a file for a file. */
   readonly path: string;
+}
+
+/** Under what a step is executed. Nothing of it may decide what comes out, so it is in no build key. */
+export interface Conditions {
+  /** VMBUILD_JOBS. */
+  readonly cores: number;
+  readonly limits: Limits;
 }
 
 /** One build step, ready to run: everything that it needs is on this machine. */
@@ -25,8 +33,7 @@ export interface StepRequest {
    * it likes; afterwards the build's output must stand in `<scratch>/out`. The caller removes it.
    */
   readonly scratch: string;
-  /** VMBUILD_JOBS. */
-  readonly cores: number;
+  readonly conditions: Conditions;
   /** Takes standard output and standard error as they come. The executor respects its back-pressure and does not end it. */
   readonly output: Writable;
   /** Aborting ends the whole process tree; `run` then rejects with the signal's reason, when nothing is left behind. */

@@ -93,8 +93,8 @@ function containerOptions(
  * Docker merges HOSTNAME, PATH and the image's variables into the environment. A name without `=` takes a variable out
  * again, so that the step sees exactly the declared ones, whatever the image has, with no program between.
  */
-function exactEnvironment({ document, cores, image }: StepRequest): string[] {
-  const environment = stepEnvironment(document, cores);
+function exactEnvironment({ document, conditions, image }: StepRequest): string[] {
+  const environment = stepEnvironment(document, conditions.cores);
   const config = JSON.parse(image.config) as { config?: { Env?: readonly string[] | null } };
   const added = ['HOSTNAME', ...(config.config?.Env ?? []).map((variable) => variable.split('=')[0] as string)];
   const removed = added.filter((name) => !Object.hasOwn(environment, name));

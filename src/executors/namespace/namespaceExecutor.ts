@@ -47,7 +47,7 @@ async function runStep(request: StepRequest): Promise<StepResult> {
     ...request,
     rootfs: image.rootfs,
     command: document.command,
-    environment: stepEnvironment(document, request.cores),
+    environment: stepEnvironment(document, request.conditions.cores),
   });
   signal.addEventListener('abort', sandbox.kill);
   try {

@@ -69,7 +69,7 @@ export class Harness {
       recipe: this.recipe,
       inputs: {},
       scratch,
-      cores: 2,
+      conditions: { cores: 2, limits: {} },
       output,
       signal: new AbortController().signal,
       ...rest,

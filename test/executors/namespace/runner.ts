@@ -68,7 +68,7 @@ async function answer(question: Question): Promise<Answer> {
       recipe,
       inputs: contents,
       scratch,
-      cores: 3,
+      conditions: { cores: 3, limits: {} },
       output,
       signal: controller.signal,
     });
