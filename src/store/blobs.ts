@@ -7,6 +7,7 @@ import { type Digest, isDigest, sha256 } from '../model/digest.ts';
 import { explainSystemError, systemErrorCode, unreadable, VmbuildError } from '../model/errors.ts';
 import { isMountName, isTargetName } from '../model/names.ts';
 import { stagingPath, type Store } from './openStore.ts';
+import { sealRecord, unsealRecord } from './sealedRecord.ts';
 
 /**
  * Vendor blobs: files of the user's own that are bound to a platform's slots. They never leave the store by themselves, are
@@ -66,12 +67,8 @@ export function readBindings({ layout }: Pick<Store, 'layout'>, platform: string
 
 /** The bindings in this text; undefined if it holds none. */
 export function parseBindings(text: string): Bindings | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return v.is(bindingsSchema, value) ? value.slots : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = unsealRecord(text, ['format', 'slots']);
+  return v.is(bindingsSchema, value) ? value.slots : undefined;
 }
 
 /** Digests of all blobs that are bound, whatever the platform. */
@@ -132,8 +129,7 @@ export async function changeBindings(
   try {
     await using _lock = await acquireLock(layout.gcLock, { signal, patience: PATIENCE });
     const slots = change(readBindings(store, platform));
-    const text = `${JSON.stringify({ format: 1, slots }, null, 1)}\n`;
-    await writeFileAtomic(layout.bindings(platform), text, stagingPath(store));
+    await writeFileAtomic(layout.bindings(platform), sealRecord({ format: 1, slots }), stagingPath(store));
     return slots;
   } catch (error) {
     throw explainSystemError(error, 'binding a vendor blob');

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createZstdCompress, createZstdDecompress, zstdCompressSync } from 'node:zlib';
+import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, type ZstdOptions } from 'node:zlib';
 import { exists } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
@@ -18,12 +18,15 @@ import type { Store } from './openStore.ts';
 /** Bytes of a log that is compressed in one go. */
 const SMALL = 64 * 1024;
 
+/** With a checksum, which zstd leaves out by default: so a bit that turns over is noticed. */
+const CHECKED: ZstdOptions = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
+
 /** Compresses a finished plain log (on the store's file system) into the store, replacing the previous one of this build key. */
 export async function storeLog(store: Store, buildKey: Digest, plain: string): Promise<void> {
   const compressed = `${plain}.zst`;
   // Streams cost more than the compression of the few lines that most steps print.
-  if (statSync(plain).size <= SMALL) writeFileSync(compressed, zstdCompressSync(readFileSync(plain)));
-  else await pipeline(createReadStream(plain), createZstdCompress(), createWriteStream(compressed));
+  if (statSync(plain).size <= SMALL) writeFileSync(compressed, zstdCompressSync(readFileSync(plain), CHECKED));
+  else await pipeline(createReadStream(plain), createZstdCompress(CHECKED), createWriteStream(compressed));
   const path = store.layout.log(buildKey);
   mkdirSync(dirname(path), { recursive: true });
   renameSync(compressed, path);

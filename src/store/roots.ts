@@ -53,14 +53,24 @@ interface Rooted {
  *
  * @throws VmbuildError STORE_DAMAGED if one of them cannot be read: what it keeps is not known then.
  */
-export function readRoots({ layout }: Rooted): readonly Root[] {
+export function readRoots(store: Rooted): readonly Root[] {
+  const { roots, damaged } = readSoundRoots(store);
+  if (damaged[0] !== undefined) throw damagedRoot(store.layout, damaged[0]);
+  return roots;
+}
+
+/** The roots that can be read, and the names of the files of those that cannot. */
+export function readSoundRoots({ layout }: Rooted): {
+  readonly roots: readonly Root[];
+  readonly damaged: readonly string[];
+} {
   const names = listNames(layout.roots);
-  if (names === undefined) return rootsOfTargets(layout);
-  return names.map((name) => {
-    const root = readRoot(layout, name);
-    if (root === undefined) throw damagedRoot(layout, name);
-    return root;
-  });
+  if (names === undefined) return { roots: rootsOfTargets(layout), damaged: [] };
+  const read = names.map((name) => ({ name, root: readRoot(layout, name) }));
+  return {
+    roots: read.flatMap(({ root }) => root ?? []),
+    damaged: read.flatMap(({ name, root }) => (root === undefined ? [name] : [])),
+  };
 }
 
 /** The root in this text of a file in `roots/`; undefined if it is none, or one of another name. */

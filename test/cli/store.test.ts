@@ -18,7 +18,7 @@ describe('vmbuild store check', () => {
     const found = await cli.run('store', 'check');
     expect(found.code).toBe(8);
     expect(found.stdout).toMatch(/^extra {2}stray\n {2}does not belong here\n {2}next: /);
-    expect(found.stderr).toMatch(/^error CHECK_FAILED: 1 thing in .* is wrong\n$/);
+    expect(found.stderr).toMatch(/^error CHECK_FAILED: 1 thing in .* is wrong\n {2}next: vmbuild store check --repair/);
   });
 
   it('tells programs the same', async () => {

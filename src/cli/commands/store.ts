@@ -40,24 +40,32 @@ export async function storeCheckCommand(options: CheckCommandOptions): Promise<v
     for (const finding of findings) printLine({ type: 'finding', ...finding });
     printLine({ type: 'checked', clean: problems.length === 0, store: store.layout.root, ...summary });
   } else {
-    for (const finding of findings) process.stdout.write(describe(finding));
-    process.stdout.write(`${sentence(summary)}, ${formatDuration(performance.now() - start)}\n`);
+    for (const finding of findings) process.stdout.write(`${describeFinding(finding)}  next: ${finding.remedy}\n`);
+    process.stdout.write(`checked ${summaryOf(summary)}, ${formatDuration(performance.now() - start)}\n`);
   }
   if (problems.length > 0) {
-    throw new VmbuildError('CHECK_FAILED', `${formatCount(problems.length, 'thing')} in ${store.layout.root} is wrong`);
+    throw new VmbuildError(
+      'CHECK_FAILED',
+      `${formatCount(problems.length, 'thing')} in ${store.layout.root} is wrong`,
+      {
+        hints: ['vmbuild store check --repair moves away what is damaged, and makes again what is kept.'],
+      },
+    );
   }
 }
 
 /** One line for a program, like those of `vmbuild realize --json`. */
-function printLine(line: object): void {
+export function printLine(line: object): void {
   process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
 }
 
-function describe({ trouble, path, message, remedy }: Finding): string {
-  return `${trouble}  ${path}\n  ${message}\n  next: ${remedy}\n`;
+/** What is wrong, for people. */
+export function describeFinding({ trouble, path, message }: Finding): string {
+  return `${trouble}  ${path}\n  ${message}\n`;
 }
 
-function sentence(summary: CheckSummary): string {
+/** What was looked at, for people. */
+export function summaryOf(summary: CheckSummary): string {
   const { artifacts, sources, blobs, images, realisations, logs, bytes } = summary;
   const parts = [
     formatCount(artifacts, 'artifact'),
@@ -67,11 +75,11 @@ function sentence(summary: CheckSummary): string {
     formatCount(realisations, 'realisation'),
     formatCount(logs, 'log'),
   ];
-  return `checked ${parts.join(', ')}: ${formatBytes(bytes)} read`;
+  return `${parts.join(', ')}: ${formatBytes(bytes)} read`;
 }
 
 /** One line on a terminal that is written over; nothing elsewhere. */
-function progressLine(): { readonly show: (progress: CheckProgress) => void; readonly clear: () => void } {
+export function progressLine(): { readonly show: (progress: CheckProgress) => void; readonly clear: () => void } {
   const { stderr } = process;
   const interactive = stderr.isTTY && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb';
   if (!interactive) return { show: () => {}, clear: () => {} };

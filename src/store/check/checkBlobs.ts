@@ -31,13 +31,16 @@ export async function checkBlobs(check: Check): Promise<number> {
 async function checkBlob(check: Check, name: string): Promise<void> {
   const path = `blobs/${name}`;
   const file = `${check.store.layout.root}/${path}`;
-  const damaged = (message: string, remedy: string): Promise<void> =>
-    reportUnlessGone(check, { trouble: 'damaged', what: 'blob', path, message, remedy });
+  const damaged = { trouble: 'damaged', what: 'blob', path } as const;
   try {
     const found = sha256(await readFile(file));
-    if (found !== name) await damaged(`has other content than its name says: ${found}`, ADD_AGAIN);
-    const open = (await stat(file)).mode & 0o077;
-    if (open !== 0) await damaged('may be read by others than its owner', `chmod 600 ${file}`);
+    if (found !== name) {
+      const message = `has other content than its name says: ${found}`;
+      await reportUnlessGone(check, { ...damaged, message, remedy: ADD_AGAIN });
+    } else if (((await stat(file)).mode & 0o077) !== 0) {
+      const message = 'may be read by others than its owner';
+      await reportUnlessGone(check, { ...damaged, onlyModes: true, message, remedy: `chmod 600 ${file}` });
+    }
   } catch (error) {
     await reportUnlessGone(check, unread('blob', path, error, ADD_AGAIN));
   }

@@ -107,7 +107,14 @@ async function checkTree(
   if (wrong > 0) {
     const first = JSON.stringify(answer.wrongModes[0] || '.');
     const message = `has ${wrong} entries whose modes are not canonical, the first is ${first}`;
-    await reportUnlessGone(check, { trouble: 'damaged', what, path: item, message, remedy: REMEDY });
+    await reportUnlessGone(check, {
+      trouble: 'damaged',
+      what,
+      path: item,
+      onlyModes: true,
+      message,
+      remedy: 'vmbuild store check --repair gives it the right modes.',
+    });
   }
   return answer.facts;
 }

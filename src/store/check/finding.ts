@@ -15,6 +15,8 @@ export interface Finding {
   readonly what: StoredKind;
   /** Below the store's folder. */
   readonly path: string;
+  /** Its content is right; who may read, write or run it is not. */
+  readonly onlyModes?: true;
   /** What exactly, for people. */
   readonly message: string;
   /** What to do about it. */

@@ -45,8 +45,8 @@ export async function findGarbage(
     for (const name of listNames(join(store.layout.root, folder))) {
       const digest = kind === 'log' ? name.replace(/\.log\.zst$/, '') : name;
       const named = kind === 'failed' || kind === 'quarantine';
-      // What vmbuild did not name is not its to remove.
-      if (!named && !isDigest(digest)) continue;
+      // What vmbuild did not name is not its to remove, wherever it was moved.
+      if (named ? name.startsWith('foreign-') : !isDigest(digest)) continue;
       if (!named && live.digests.has(digest)) continue;
       if (kind === 'source' && live.unknownImages.length > 0) continue;
       if (kind === 'log' && shownLogs.has(digest)) continue;
