@@ -87,7 +87,7 @@ async function restoreAll(
       await restoreRoot(one, evaluator, {
         store,
         fetch: await fetchSettings(options),
-        executor: executorChooser(options.executor, renderer.emit),
+        executor: executorChooser(options.executor, store, renderer.emit),
         jobs: 2,
         cores: availableParallelism(),
         keepFailed: false,
