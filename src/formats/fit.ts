@@ -8,22 +8,25 @@ export interface Fit {
   /** Bytes from the beginning of the image. */
   readonly offset: number;
   /** Without the header. */
-  readonly entries: readonly FitEntry[];
+  readonly entries: readonly PlacedEntry[];
 }
 
 /** A component that the table points to. */
-interface FitEntry {
+export interface FitEntry {
   readonly type: number;
   /** What the type means; `type 0x33` if it is unknown. */
   readonly name: string;
   /** Physical address; meaningless for some types. */
   readonly address: bigint;
-  /** Bytes from the beginning of the image, if the address is in it. */
-  readonly offset: number | undefined;
   /** Bytes; 0 for microcode, whose own header says it. */
   readonly size: number;
   /** Major in the upper byte, minor in the lower, BCD. */
   readonly version: number;
+}
+
+interface PlacedEntry extends FitEntry {
+  /** Bytes from the beginning of the image, if the address is in it. */
+  readonly offset: number | undefined;
 }
 
 const FOUR_GIB = 2n ** 32n;
@@ -67,32 +70,39 @@ export function readFit(image: Uint8Array): Fit | undefined {
   const offset = offsetOf(image, pointer);
   if (offset === undefined)
     throw new FormatError(`the pointer to the FIT, 0x${pointer.toString(16)}, leaves the image`);
-  const header = slice(image, offset, ENTRY, 'the header of the FIT');
-  if (header.toString('latin1', 0, 8) !== HEADER_ADDRESS || (header.readUInt8(14) & 0x7f) !== HEADER_TYPE) {
-    throw new FormatError(`the pointer to the FIT leads to something else, at ${hex(offset)}`);
-  }
-  const count = header.readUIntLE(8, 3);
-  if (count === 0 || count > MAX_ENTRIES) throw new FormatError(`the FIT has an impossible size: ${count} entries`);
-  const table = slice(image, offset, count * ENTRY, 'the FIT');
-  if ((header.readUInt8(14) & 0x80) !== 0 && sum8(table) !== 0) {
-    throw new FormatError(`the FIT at ${hex(offset)} is damaged: its checksum is wrong`);
-  }
   return {
     offset,
-    entries: Array.from({ length: count - 1 }, (_, index) =>
-      readEntry(image, table.subarray((index + 1) * ENTRY, (index + 2) * ENTRY)),
-    ),
+    entries: readFitTable(image, offset).map((entry) => ({ ...entry, offset: offsetOf(image, entry.address) })),
   };
 }
 
-function readEntry(image: Uint8Array, entry: Buffer): FitEntry {
+/**
+ * The entries of the table that begins at `offset`, without the header.
+ *
+ * @throws FormatError if there is none, or if its checksum is wrong.
+ */
+export function readFitTable(bytes: Uint8Array, offset: number): readonly FitEntry[] {
+  const header = slice(bytes, offset, ENTRY, 'the header of the FIT');
+  if (header.toString('latin1', 0, 8) !== HEADER_ADDRESS || (header.readUInt8(14) & 0x7f) !== HEADER_TYPE) {
+    throw new FormatError(`there is no FIT at ${hex(offset)}`);
+  }
+  const count = header.readUIntLE(8, 3);
+  if (count === 0 || count > MAX_ENTRIES) throw new FormatError(`the FIT has an impossible size: ${count} entries`);
+  const table = slice(bytes, offset, count * ENTRY, 'the FIT');
+  if ((header.readUInt8(14) & 0x80) !== 0 && sum8(table) !== 0) {
+    throw new FormatError(`the FIT at ${hex(offset)} is damaged: its checksum is wrong`);
+  }
+  return Array.from({ length: count - 1 }, (_, index) =>
+    readEntry(table.subarray((index + 1) * ENTRY, (index + 2) * ENTRY)),
+  );
+}
+
+function readEntry(entry: Buffer): FitEntry {
   const type = entry.readUInt8(14) & 0x7f;
-  const address = entry.readBigUInt64LE(0);
   return {
     type,
     name: TYPES[type] ?? `type ${hex(type)}`,
-    address,
-    offset: offsetOf(image, address),
+    address: entry.readBigUInt64LE(0),
     size: entry.readUIntLE(8, 3) * ENTRY,
     version: entry.readUInt16LE(12),
   };

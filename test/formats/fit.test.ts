@@ -61,7 +61,7 @@ describe('FIT', () => {
     elsewhere.writeBigUInt64LE(BigInt(BASE - 16), SIZE - 0x40);
     expect(() => readFit(elsewhere)).toThrow('leaves the image');
     elsewhere.writeBigUInt64LE(BigInt(BASE + 16), SIZE - 0x40);
-    expect(() => readFit(elsewhere)).toThrow('leads to something else, at 0x10');
+    expect(() => readFit(elsewhere)).toThrow('there is no FIT at 0x10');
     const damaged = image([[FIT_MICROCODE, BASE, 0]]);
     damaged.writeUInt8(7, TABLE + 17);
     expect(() => readFit(damaged)).toThrow('the FIT at 0x8000 is damaged: its checksum is wrong');

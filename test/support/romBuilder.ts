@@ -25,6 +25,8 @@ export interface CbfsFileSpec {
   readonly type: number;
   readonly content: Uint8Array;
   readonly attributes?: readonly Buffer[];
+  /** Bytes of the header, if it is to be longer than it need be. */
+  readonly headerSize?: number;
 }
 
 /** An attribute of a CBFS file. */
@@ -39,15 +41,17 @@ export function cbfsAttribute(tag: number, data: Uint8Array): Buffer {
 export function cbfs(size: number, files: readonly CbfsFileSpec[]): Buffer {
   const area = Buffer.alloc(size, 0xff);
   let at = 0;
-  for (const file of files) at = alignUp(at + place(area, at, file), 64);
-  place(area, at, { name: '', type: 0xffffffff, content: area.subarray(at + 28, size - 4) });
+  for (const file of files) at = alignUp(at + placeFile(area, at, file), 64);
+  placeFile(area, at, { name: '', type: 0xffffffff, content: area.subarray(at + 28, size - 4) });
   return area;
 }
 
-function place(area: Buffer, at: number, { name, type, content, attributes = [] }: CbfsFileSpec): number {
+/** Writes a file into a CBFS at `at`, and returns how many bytes it takes. */
+export function placeFile(area: Buffer, at: number, file: CbfsFileSpec): number {
+  const { name, type, content, attributes = [], headerSize = 0 } = file;
   const attributesAt = alignUp(24 + name.length + 1, 4);
   const extra = Buffer.concat(attributes);
-  const header = Buffer.alloc(attributesAt + extra.length);
+  const header = Buffer.alloc(Math.max(headerSize, attributesAt + extra.length));
   header.write('LARCHIVE', 'latin1');
   header.writeUInt32BE(content.length, 8);
   header.writeUInt32BE(type, 12);
