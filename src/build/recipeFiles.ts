@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
+import { listTree } from '../io/tree.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { RecipeFile } from '../model/recipe.ts';
@@ -61,13 +62,14 @@ export async function loadRecipeFiles(
   return { files, digest: digestOf(files) };
 }
 
-/** Writes the files below `folder`, which must exist and be empty. */
+/** Writes the files below `folder`, which must exist and be empty, with canonical modes, whatever the umask is. */
 export function writeRecipeFiles({ files }: RecipeFiles, folder: string): void {
   for (const file of files) {
     const path = join(folder, file.path);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, file.content, { mode: file.mode });
   }
+  listTree(folder, 'artifact', true);
 }
 
 async function readDeclared(

@@ -30,6 +30,12 @@ export const REFUSED_CALLS = {
   tuxcall: 184, security: 185, vserver: 236,
 } as const;
 
+/**
+ * They fail with EOPNOTSUPP, as on a file system without extended attributes. No artifact has any, but a folder that a
+ * step leaves is taken into the store as it is, and whoever got it as an input would find them.
+ */
+export const UNSUPPORTED_CALLS = { setxattr: 188, lsetxattr: 189, fsetxattr: 190 } as const;
+
 /** Of these it depends on an argument; clone3 does not exist for a step (ENOSYS), since its argument is in memory, where no filter can look. */
 export const FILTERED_CALLS = {
   ioctl: 16,
@@ -54,7 +60,7 @@ export const ALLOWED_CALLS = `
   getpgid setfsuid setfsgid getsid capget capset rt_sigpending rt_sigtimedwait rt_sigqueueinfo rt_sigsuspend
   sigaltstack utime mknod statfs fstatfs getpriority setpriority sched_setparam sched_getparam sched_setscheduler
   sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock mlockall
-  munlockall modify_ldt prctl arch_prctl adjtimex setrlimit sync gettid readahead setxattr lsetxattr fsetxattr
+  munlockall modify_ldt prctl arch_prctl adjtimex setrlimit sync gettid readahead
   getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr tkill time
   futex sched_setaffinity sched_getaffinity set_thread_area io_setup io_destroy io_getevents io_submit io_cancel
   get_thread_area epoll_create epoll_ctl_old epoll_wait_old remap_file_pages getdents64 set_tid_address
@@ -89,4 +95,5 @@ export const TERMINAL_REQUESTS = [0x5412, 0x541c];
 
 export const EPERM = 1;
 export const ENOSYS = 38;
+export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;

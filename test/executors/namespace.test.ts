@@ -8,7 +8,7 @@ import { stepEnvironment } from '../../src/model/sandbox.ts';
 import { buildSuite, cannotBuild } from '../support/fixture.ts';
 import { processesWith, uniqueMarker, until } from '../support/processes.ts';
 import { temporary } from '../support/temporary.ts';
-import { Client, SECRET } from './namespace/client.ts';
+import { Client, SECRET } from './runner/client.ts';
 
 const image = inject('baseImage');
 const isRoot = process.getuid?.() === 0;
@@ -81,7 +81,7 @@ describe
     expect(entries).not.toContain('work');
     expect(mounts).toEqual([
       ...'/ /recipe /in /build /out /tmp /dev'.split(' '),
-      ...'/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/shm /proc'.split(' '),
+      ...'/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/shm /sys /proc'.split(' '),
       // What is hidden of /proc; not every kernel has all of it.
       ...mounts.filter((path) => path.startsWith('/proc/')),
     ]);
@@ -231,7 +231,7 @@ describe
     expect(error?.message).toBe('aborted by the test');
     expect(processesWith(marker)).toEqual([]);
     expect(readdirSync(client.folder).filter((name) => /^(scratch|recipe)-/.test(name))).toEqual([]);
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('scratch-');
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(client.folder.slice(-6));
   });
 
   it.each([
@@ -314,7 +314,7 @@ describe.skipIf(cannotBuild !== undefined || !isRoot)(
       mkdirSync(point);
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'nosuid,nodev,noatime,mode=777,size=400m', 'tmpfs', point]);
       try {
-        using client = new Client('folder' in image ? join(image.folder, 'rootfs') : '', true, point);
+        using client = new Client('folder' in image ? join(image.folder, 'rootfs') : '', true, { parent: point });
         expect(await client.script('echo ran; (: >/in/x) 2>/dev/null || echo read-only')).toBe('ran\nread-only\n');
       } finally {
         execFileSync('umount', ['--lazy', point]);

@@ -58,8 +58,16 @@ const told = (calls: Readonly<Record<string, string>>, errno: number): string =>
     .map((name) => `${name}: ${errno}\n`)
     .join('');
 
+/** Those that would put something into a tree that no artifact holds. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  setxattr: '188, my $p = "/tmp", my $n = "user.x", my $v = "y", 1, 0',
+  lsetxattr: '189, my $p = "/tmp", my $n = "user.x", my $v = "y", 1, 0',
+  fsetxattr: '190, 1, my $n = "user.x", my $v = "y", 1, 0',
+};
+
 const EPERM = 1;
 const ENOSYS = 38;
+const EOPNOTSUPP = 95;
 const EAFNOSUPPORT = 97;
 
 const executors = [
@@ -84,6 +92,10 @@ describe.each(executors)('system calls of a step with $name', ({ name, create, w
 
   it.skipIf(why !== undefined)(title('work where builds need them'), async () => {
     expect(await report(script(ALLOWED))).toBe(told(ALLOWED, 0));
+  });
+
+  it.skipIf(why !== undefined)(title('set no extended attributes, which no artifact holds'), async () => {
+    expect(await report(script(UNSUPPORTED))).toBe(told(UNSUPPORTED, EOPNOTSUPP));
   });
 
   it.skipIf(why !== undefined)(title('of newer kernels, and clone3, do not exist'), async () => {

@@ -2,12 +2,14 @@ import {
   ALLOWED_CALLS,
   EAFNOSUPPORT,
   ENOSYS,
+  EOPNOTSUPP,
   EPERM,
   NEW_NAMESPACES,
   PERSONALITIES,
   REFUSED_CALLS,
   SOCKET_FAMILIES,
   TERMINAL_REQUESTS,
+  UNSUPPORTED_CALLS,
 } from '../systemCalls.ts';
 
 /**
@@ -71,6 +73,7 @@ export const SECCOMP_PROFILE = JSON.stringify({
   syscalls: [
     allow(ALLOWED_CALLS),
     refuse(Object.keys(REFUSED_CALLS), EPERM),
+    refuse(Object.keys(UNSUPPORTED_CALLS), EOPNOTSUPP),
     refuse(['clone3'], ENOSYS),
     allow(['clone'], [bits(0, NEW_NAMESPACES, 0)]),
     refuse(['clone'], EPERM, namespaceBits()),

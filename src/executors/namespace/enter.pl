@@ -66,7 +66,7 @@ pipe my $keeper_gone, my $keeper_lives or fail("pipe: $!");
 syswrite STDERR, 'output ' . fileno($output) . "\n";
 
 my ($uid, $gid) = ($> + 0, $) + 0);
-try('setgroups', 0, 0); # root may; a user namespace keeps everybody else from it
+try('setgroups', 1, pack 'L', $gid); # root may; a user namespace keeps everybody else from it
 call('a user namespace cannot be made', 'unshare', $NEWUSER | $NEWPID);
 write_file('/proc/self/setgroups', 'deny');
 write_file('/proc/self/uid_map', value('uid') . " $uid 1");
@@ -153,6 +153,7 @@ sub mount_root {
     bind => \&bind, tmpfs => \&tmpfs, proc => \&proc, readonly => \&remount_readonly, hide => \&hide,
     folder => \&make_folder, file => sub { write_file($_[0], '') }, write => \&write_file,
     link => sub { symlink $_[1], $_[0] or fail("$_[0]: $!") },
+    set => sub { write_file(@_) if -e $_[0] },
   );
   my @mounts = @{$sandbox{mounts}};
   while (my ($verb, $target, @details) = splice @mounts, 0, 4) { $action{$verb}("$root$target", @details) }
@@ -232,7 +233,7 @@ sub set_limit {
 sub execute {
   my ($pid) = @_;
   open my $status, '>&', \*STDERR or fail("dup: $!");
-  open STDIN, '<', '/dev/null' or fail("/dev/null: $!");
+  open STDIN, '+<', '/dev/null' or fail("/dev/null: $!");
   open STDOUT, '>&', $input or fail("dup: $!");
   open STDERR, '>&', $input or fail("dup: $!");
   my @command = @{$sandbox{command}};

@@ -37,7 +37,10 @@ export function mountActions(parts: SandboxParts): MountAction[] {
     ['readonly', '/dev', '', ''],
     ...devices.map((name): MountAction => ['bind', `/dev/${name}`, `/dev/${name}`, 'device']),
     ['tmpfs', '/dev/shm', `mode=1777,size=${shmSize}`, ''],
+    ['hide', '/sys', '', ''],
     ['proc', '/proc', '', ''],
+    // As Docker has it where a container has no network.
+    ['set', '/proc/sys/net/ipv6/conf/all/disable_ipv6', '1', ''],
     // No user namespace below this one, whatever the filter of system calls lets through.
     ['write', '/proc/sys/user/max_user_namespaces', '0', ''],
     ...hiddenInProc.map((name): MountAction => ['hide', `/proc/${name}`, '/dev/null', '']),

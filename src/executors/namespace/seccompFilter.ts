@@ -1,6 +1,7 @@
 import {
   EAFNOSUPPORT,
   ENOSYS,
+  EOPNOTSUPP,
   EPERM,
   FILTERED_CALLS as CALLS,
   LAST_KNOWN_CALL,
@@ -9,6 +10,7 @@ import {
   REFUSED_CALLS,
   SOCKET_FAMILIES,
   TERMINAL_REQUESTS,
+  UNSUPPORTED_CALLS,
 } from '../systemCalls.ts';
 
 /** Of <linux/audit.h>. */
@@ -62,6 +64,7 @@ function assemble(): Buffer {
     when(IF_EQUAL, CALLS.clone3), // its flags are in memory, where a filter cannot look; libc then takes clone
     answer(errno(ENOSYS)),
     ...oneOf(Object.values(REFUSED_CALLS), errno(EPERM)),
+    ...oneOf(Object.values(UNSUPPORTED_CALLS), errno(EOPNOTSUPP)),
     ...onArgument(CALLS.clone, 0, [when(IF_ANY_BIT, NEW_NAMESPACES), answer(errno(EPERM)), answer(ALLOW)]),
     ...onArgument(CALLS.personality, 0, [...oneOf(PERSONALITIES, ALLOW), answer(errno(EPERM))]),
     ...onArgument(CALLS.socket, 0, socketRules),

@@ -97,7 +97,11 @@ export class Harness {
     const images = present('image', 'ls', '--no-trunc', '--quiet');
     const loaded = new Set(this.#steps.map(({ document }) => `sha256:${document.image}`));
     const ours = [...loaded].filter((id) => images.has(id));
-    if (ours.length > 0) docker('image', 'rm', '--force', ...ours);
+    try {
+      if (ours.length > 0) docker('image', 'rm', '--force', ...ours);
+    } catch {
+      // Another test file, which has the same image, is using it: then that removes it.
+    }
   }
 
   /** A tree with the given files. */

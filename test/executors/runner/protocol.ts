@@ -6,6 +6,10 @@ export interface Question {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly inputs?: Readonly<Record<string, { readonly kind: 'tree' | 'file'; readonly path: string }>>;
+  /** Not in a sandbox but as a child process of the runner: what a step could do if there were none. */
+  readonly outside?: boolean;
+  /** Says so as soon as the step has printed this. */
+  readonly announce?: string;
   /** 0: before the executor has begun. */
   readonly abortAfterMs?: number;
   /** As soon as the step has printed this. */

@@ -1,10 +1,14 @@
-import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { createDockerExecutor } from '../../../src/executors/docker/dockerExecutor.ts';
+import type { StepRequest, StepResult } from '../../../src/executors/executor.ts';
 import { createNamespaceExecutor } from '../../../src/executors/namespace/namespaceExecutor.ts';
 import { removeTree } from '../../../src/io/files.ts';
+import { listTree, treeDigest } from '../../../src/io/tree.ts';
 import { sha256 } from '../../../src/model/digest.ts';
 import { errorMessage, systemErrorCode } from '../../../src/model/errors.ts';
 import type { Answer, Question } from './protocol.ts';
@@ -13,17 +17,20 @@ import type { Answer, Question } from './protocol.ts';
  * Runs steps that it is told on standard input, one JSON document a line, and answers on standard output. It is a
  * process of its own so that it can be another user, have secrets in its environment, and be killed.
  *
- * usage: runner.ts FOLDER ROOTFS
+ * usage: runner.ts FOLDER ROOTFS namespace|docker
  */
-const [folder = '', rootfs = ''] = process.argv.slice(2);
-const executor = createNamespaceExecutor();
+const [folder = '', rootfs = '', name = ''] = process.argv.slice(2);
+const executor = name === 'docker' ? createDockerExecutor() : createNamespaceExecutor();
+const config = await readFile(join(dirname(rootfs), 'config.json'), 'utf8');
 
 async function answer(question: Question): Promise<Answer> {
   const scratch = await mkdtemp(join(folder, 'scratch-'));
   const recipe = await mkdtemp(join(folder, 'recipe-'));
   await writeFile(join(recipe, 'hello.txt'), 'hello\n');
   await mkdir(join(recipe, 'sub'));
+  await chmod(recipe, 0o755);
   const chunks: Buffer[] = [];
+  let announced = false;
   const controller = new AbortController();
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -32,6 +39,10 @@ async function answer(question: Question): Promise<Answer> {
         return;
       }
       chunks.push(chunk);
+      if (!announced && question.announce !== undefined && Buffer.concat(chunks).includes(question.announce)) {
+        announced = true;
+        process.stdout.write(`${JSON.stringify({ id: question.id, announced })}\n`);
+      }
       if (question.abortOnOutput !== undefined && Buffer.concat(chunks).includes(question.abortOnOutput)) {
         controller.abort(new Error('aborted by the test'));
       }
@@ -44,35 +55,38 @@ async function answer(question: Question): Promise<Answer> {
     setTimeout(() => controller.abort(new Error('aborted by the test')), question.abortAfterMs);
   }
   const { inputs = {}, env = {} } = question;
-  const digest = sha256('any');
   const contents = Object.fromEntries(
-    Object.entries(inputs).map(([mount, input]) => [mount, { ...input, digest }] as const),
+    await Promise.all(
+      Object.entries(inputs).map(
+        async ([mount, input]) => [mount, { ...input, digest: await digestOf(input) }] as const,
+      ),
+    ),
   );
   let ended: Pick<Answer, 'result' | 'error'>;
   try {
-    const result = await executor.run({
+    const request: StepRequest = {
       name: 'step',
-      buildKey: digest,
+      buildKey: sha256('any'),
       document: {
         format: 1,
         platform: 'linux/amd64',
         sandbox: 1,
-        image: digest,
+        image: sha256(config),
         command: question.command,
         env,
-        recipe: digest,
+        recipe: treeDigest(recipe, listTree(recipe)),
         sourceDateEpoch: 315532800,
         inputs: contents,
       },
-      image: { rootfs, config: '{}' },
+      image: { rootfs, config },
       recipe,
       inputs: contents,
       scratch,
       conditions: { cores: 3, limits: {} },
       output,
       signal: controller.signal,
-    });
-    ended = { result };
+    };
+    ended = { result: question.outside === true ? await runOutside(request) : await executor.run(request) };
   } catch (error) {
     ended = { error: { code: systemErrorCode(error) ?? '', message: errorMessage(error) } };
   }
@@ -82,6 +96,18 @@ async function answer(question: Question): Promise<Answer> {
   await removeTree(scratch);
   await removeTree(recipe);
   return { ...ended, out, output: Buffer.concat(chunks).toString() };
+}
+
+async function digestOf({ kind, path }: { readonly kind: 'tree' | 'file'; readonly path: string }) {
+  return kind === 'tree' ? treeDigest(path, listTree(path)) : sha256(await readFile(path));
+}
+
+async function runOutside({ document, output }: StepRequest): Promise<StepResult> {
+  const [program = '', ...args] = document.command;
+  const child = spawn(program, args, { env: { ...process.env, LC_ALL: 'C' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.pipe(output, { end: false });
+  const exitCode = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { exitCode, signal: null };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
