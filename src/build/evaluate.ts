@@ -3,6 +3,7 @@ import { BUILD_PLATFORM, DEFAULT_SOURCE_DATE_EPOCH, SANDBOX_VERSION } from '../m
 import { type Derivation, derivationHash } from '../model/derivation.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, VmbuildError } from '../model/errors.ts';
+import { type LimitChanges, type LimitName, parseLimit } from '../model/limits.ts';
 import type { FlashBudget, Platform, Recipe } from '../model/recipe.ts';
 import { firstIssue, recipeSchema } from '../model/recipeSchema.ts';
 import type { Source } from '../model/source.ts';
@@ -26,6 +27,8 @@ export interface Step {
   readonly inputs: Readonly<Record<string, Step>>;
   /** Mount name → source. */
   readonly sources: Readonly<Record<string, Source>>;
+  /** What its recipe says of limits. They are not in the derivation: changing one rebuilds nothing. */
+  readonly limits: LimitChanges;
   readonly flashBudget: FlashBudget | undefined;
   /** Vendor blobs that the artifact is made without. */
   readonly lacks: BlobSlots;
@@ -216,12 +219,22 @@ async function resolve(
     image,
     inputs,
     sources,
+    limits: parseLimits(recipe, location.file),
     flashBudget: recipe.flashBudget,
     lacks: recipe.lacks ?? {},
     takes: pick(recipe.takes ?? {}, taken.taken),
     missingBlobs: taken.missing,
     licence: strictest([...taken.licences, ...Object.values(inputs).map(({ licence }) => licence)]),
   };
+}
+
+function parseLimits({ limits = {} }: Recipe, file: string): LimitChanges {
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, text]) => [
+      name,
+      parseLimit(name as LimitName, text, `${file}: limits`, 'RECIPE_INVALID'),
+    ]),
+  );
 }
 
 async function takeOwnBlobs(location: TargetLocation, recipe: Recipe, blobs: BlobLookup): Promise<TakenBlobs> {

@@ -1,4 +1,5 @@
 import type { Digest } from '../model/digest.ts';
+import type { LimitName } from '../model/limits.ts';
 import type { ErrorCode } from '../model/errors.ts';
 
 /** How a step got its artifact. */
@@ -8,6 +9,8 @@ export type How = 'built' | 'rebuilt' | 'reused';
 export type BuildEvent =
   | { readonly type: 'planned'; readonly steps: readonly { readonly target: string; readonly decision: Decision }[] }
   | { readonly type: 'executor-chosen'; readonly executor: string; readonly reason: string }
+  /** Asked for on the command line; the executor cannot keep it, and says why. Once for each limit. */
+  | { readonly type: 'limit-not-kept'; readonly limit: LimitName; readonly executor: string; readonly reason: string }
   | { readonly type: 'step-queued'; readonly target: string }
   | { readonly type: 'step-waiting'; readonly target: string; readonly reason: string }
   | { readonly type: 'step-started'; readonly target: string; readonly buildKey: Digest; readonly executor: string }

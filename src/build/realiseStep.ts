@@ -8,6 +8,7 @@ import { acquireLock } from '../io/lock.ts';
 import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { stepLimits } from '../model/limits.ts';
 import { type ArtifactFacts, artifactOf, realisation } from '../model/realisation.ts';
 import { adoptTree } from '../store/artifacts.ts';
 import { storeLog } from '../store/logs.ts';
@@ -19,6 +20,7 @@ import {
   recordRealisation,
   type TargetRun,
 } from '../store/realisations.ts';
+import { checkedLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import type { Provisioner } from './provision.ts';
@@ -116,7 +118,8 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
     mkdirSync(sandbox, { mode: 0o700 });
     mkdirSync(recipe);
     writeRecipeFiles(step.files, recipe);
-    const conditions: Conditions = { cores: options.cores, limits: {} };
+    const limits = await checkedLimits(step, executor, options.limits);
+    const conditions: Conditions = { cores: options.cores, limits };
     using log = openStepLog(join(scratch, 'log'), (text) => emit({ type: 'step-output', target: step.target, text }));
     const result = await executor
       .run({
@@ -135,7 +138,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
         log.close();
         // What the executor says matters more than whether its log could be kept.
         await storeLog(store, key, log.path).catch(() => {});
-        throw error;
+        throw withTail(error, log.tail());
       });
     log.close();
     await storeLog(store, key, log.path);
@@ -185,17 +188,24 @@ function explainStepError(target: string, error: unknown, files: string): Vmbuil
   });
 }
 
+/** How far the step had come when its executor gave it up. */
+function withTail(error: unknown, tail: readonly string[]): unknown {
+  if (!(error instanceof VmbuildError) || error.excerpt.length > 0) return error;
+  const { code, message, step, hints, log, cause } = error;
+  return new VmbuildError(code, message, { step, hints, log, cause, excerpt: tail });
+}
+
 function buildFailed(step: Step, result: StepResult, tail: readonly string[]): VmbuildError {
   const ending =
     result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
   return new VmbuildError('BUILD_FAILED', `${step.target} ${ending}`, { step: step.target, excerpt: tail });
 }
 
-async function adoptOutput(step: Step, out: string, { store }: StepOptions): Promise<ArtifactFacts> {
+async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {
   if ((await readdir(out)).length === 0) {
     throw new VmbuildError('OUTPUT_INVALID', `${step.target} left nothing in /out`, { step: step.target });
   }
-  return adoptTree(store, out);
+  return adoptTree(store, out, stepLimits(step.limits, limits).limits.output);
 }
 
 async function record(job: Job, artifact: ArtifactFacts, run: Execution, options: StepOptions): Promise<RealisedStep> {

@@ -2,6 +2,7 @@ import type { Executor } from '../executors/executor.ts';
 import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { strictest } from '../model/blobSlot.ts';
 import type { Digest } from '../model/digest.ts';
+import type { LimitChanges } from '../model/limits.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
@@ -19,6 +20,8 @@ export interface RealiseOptions {
   readonly jobs: number;
   /** VMBUILD_JOBS of each step. */
   readonly cores: number;
+  /** What the command line says of limits; it goes before what recipes say. */
+  readonly limits?: LimitChanges | undefined;
   /** Execute although realised, and compare: nothing, the named targets, or their whole build graph. */
   readonly rebuild: 'nothing' | 'targets' | 'graph';
   /** Leave the scratch folder of a failed step where it can be looked at. */

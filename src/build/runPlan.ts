@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
+import { checkPlanLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import { criticalPath } from './graph.ts';
 import { keepResults, pinPlan } from './keepResults.ts';
@@ -29,7 +30,9 @@ export async function runPlan(
   const { store, emit, signal } = options;
   await pinPlan(plan, store);
   // Now, and not when the first step has its inputs: nobody wants to hear after an hour of downloads that nothing can run.
-  if (options.rebuild !== 'nothing' || plan.some(({ decision }) => decision === 'build')) await options.executor();
+  if (options.rebuild !== 'nothing' || plan.some(({ decision }) => decision === 'build')) {
+    await checkPlanLimits(plan, await options.executor(), options);
+  }
 
   await using provisioner = createProvisioner(options);
   if (options.rebuild === 'nothing') prefetch(plan, provisioner);

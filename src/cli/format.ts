@@ -1,14 +1,4 @@
-/** Bytes for people: `3.2 MiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
+export { formatBytes } from '../model/units.ts';
 
 /** Milliseconds for people: `0.3 s`, `12.3 s`, `4 min 05 s`. */
 export function formatDuration(ms: number): string {

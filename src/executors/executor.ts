@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { BuildKeyDocument, Content } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
-import type { Limits } from '../model/limits.ts';
+import type { LimitName, Limits } from '../model/limits.ts';
 
 /** Something that is mounted read-only: what it is, and where it lies on this machine. */
 export interface MountedContent extends Content {
@@ -52,6 +52,19 @@ export type Availability =
   | { readonly available: true }
   | { readonly available: false; readonly reason: string; readonly hints: readonly string[] };
 
+/**
+ * Whether and how an executor keeps a limit here. `exactly`: nothing gets past it. `sampled`: somebody looks five times a
+ * second, and what happens between two looks can pass.
+ */
+export interface LimitSupport {
+  readonly kept: 'exactly' | 'sampled' | 'no';
+  /** How, or why not. */
+  readonly how: string;
+}
+
+/** What an executor can do about each limit. */
+export type LimitTable = Readonly<Record<LimitName, LimitSupport>>;
+
 export type ExecutorName = 'namespace' | 'docker';
 
 /** Runs build steps. Implementations never import each other and keep no state that outlives a step, except caches named by digest. */
@@ -62,10 +75,12 @@ export interface Executor {
    * in a place where what a killed process leaves is swept.
    */
   probe(scratchPrefix: string): Promise<Availability>;
+  /** Which limits it keeps on this machine, and how. */
+  limits(): Promise<LimitTable>;
   /**
    * Runs one step to its end. A command that fails is a result, not an error.
    *
-   * @throws VmbuildError EXECUTOR_FAILED if the step could not be run at all.
+   * @throws VmbuildError EXECUTOR_FAILED if the step could not be run at all; LIMIT_* if it ran into one of its limits.
    */
   run(request: StepRequest): Promise<StepResult>;
 }

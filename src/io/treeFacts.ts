@@ -1,15 +1,21 @@
 import type { TarEntry } from '../formats/tarHeader.ts';
 import { sha256Stream } from '../model/digest.ts';
+import { outputCounter } from '../model/limits.ts';
 import type { ArtifactFacts } from '../model/realisation.ts';
 import { listTree, packTreePieces } from './tree.ts';
 
 /**
  * Gives a folder canonical modes and computes its digests, synchronously.
  *
- * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold.
+ * @param limit bytes of its files in all, as their sizes say.
+ * @throws VmbuildError OUTPUT_INVALID that names the first entry which a tree cannot hold; LIMIT_OUTPUT.
  */
-export function treeFacts(folder: string): ArtifactFacts {
-  return readTree(folder, listTree(folder, 'artifact', true));
+export function treeFacts(folder: string, limit = Infinity): ArtifactFacts {
+  const entries = listTree(folder, 'artifact', true);
+  const count = outputCounter(limit);
+  // Before anything is read: a sparse file would be read for hours.
+  for (const { path, size } of entries) count(path, size);
+  return readTree(folder, entries);
 }
 
 /** Computes the digests of a folder whose entries are listed, synchronously. */

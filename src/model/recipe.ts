@@ -3,6 +3,7 @@
  * they are given, so that loading a recipe does no work; build/evaluate.ts checks and resolves it.
  */
 import type { BlobSlots } from './blobSlot.ts';
+import type { LimitName } from './limits.ts';
 import type {
   DebianSource,
   GomodSource,
@@ -41,6 +42,11 @@ export interface Recipe {
   readonly command: readonly string[];
   /** Seconds since 1970; 1980-01-01 unless given. */
   readonly sourceDateEpoch?: number;
+  /**
+   * What an execution may use up, for example `{ wall: '2h', memory: '4GiB' }`: docs/limits.md. Changing it rebuilds nothing.
+   * An executor that cannot keep one of them refuses the step.
+   */
+  readonly limits?: Readonly<Partial<Record<LimitName, string>>>;
   readonly flashBudget?: FlashBudget;
   /** Vendor blobs without which the artifact does not work on its platform, and that it is made without. */
   readonly lacks?: BlobSlots;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { DESCRIPTOR_REGIONS, LICENCE_CLASSES } from './blobSlot.ts';
 import { isDigest } from './digest.ts';
 import { availableFlash } from './flashBudget.ts';
+import { LIMIT_NAMES } from './limits.ts';
 import { isMountName, isTargetName } from './names.ts';
 import { RESERVED_VARIABLES } from './sandbox.ts';
 
@@ -115,6 +116,7 @@ export const recipeSchema = v.strictObject({
     v.check((words) => words[0] !== '' && !words[0]?.includes('='), 'must begin with a program'),
   ),
   sourceDateEpoch: v.optional(bytes),
+  limits: v.optional(v.strictObject(v.entriesFromList(LIMIT_NAMES, v.optional(v.string())))),
   flashBudget: v.optional(
     v.strictObject({
       limit: bytes,

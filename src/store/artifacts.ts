@@ -25,11 +25,12 @@ export async function claimTree(store: Store, digest: Digest): Promise<string | 
  * Takes a folder (on the store's file system) into the store under the digest of its canonical tar. It is
  * given canonical modes, flushed, and only then renamed; the folder is gone afterwards. The tree is pinned.
  *
- * @throws VmbuildError OUTPUT_INVALID if it cannot be an artifact; SOURCE_MISMATCH is the caller's to check.
+ * @param limit bytes of its files in all, as their sizes say.
+ * @throws VmbuildError OUTPUT_INVALID if it cannot be an artifact; LIMIT_OUTPUT; SOURCE_MISMATCH is the caller's to check.
  */
-export async function adoptTree(store: Store, folder: string): Promise<ArtifactFacts> {
+export async function adoptTree(store: Store, folder: string, limit = Infinity): Promise<ArtifactFacts> {
   try {
-    const facts = await inspectTree(folder);
+    const facts = await inspectTree(folder, limit);
     const path = store.layout.tree(facts.digest);
     await store.pins.add([facts.digest]);
     rmSync(store.layout.collected(facts.digest), { force: true });

@@ -348,6 +348,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     const broken: Executor = {
       name: 'namespace',
       probe: () => Promise.resolve({ available: true }),
+      limits: () => Promise.reject(new Error('not asked for')),
       run: () => Promise.reject(new Error('this executor is broken')),
     };
     const project = await fixture({ 'one/recipe.ts': scriptRecipe('true') });
@@ -360,6 +361,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     const broken: Executor = {
       name: 'namespace',
       probe: () => Promise.resolve({ available: true }),
+      limits: () => Promise.reject(new Error('not asked for')),
       run: () => Promise.reject(Object.assign(new Error('spawn unshare EAGAIN'), { code: 'EAGAIN' })),
     };
     const project = await fixture({ 'one/recipe.ts': scriptRecipe('true') });

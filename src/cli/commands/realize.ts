@@ -4,6 +4,7 @@ import { realise } from '../../build/realise.ts';
 import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
 import { type LicenceClass, LICENCE_MEANINGS } from '../../model/blobSlot.ts';
+import type { LimitChanges } from '../../model/limits.ts';
 import { budgetTable } from '../../model/flashBudget.ts';
 import { filesOf, licenceOf } from '../../model/realisation.ts';
 import type { Store } from '../../store/openStore.ts';
@@ -22,6 +23,7 @@ interface RealizeOptions extends GlobalOptions, FetchOptions {
   readonly executor: ExecutorChoice;
   readonly jobs?: number;
   readonly cores?: number;
+  readonly limit?: LimitChanges;
   readonly rebuild?: boolean;
   readonly rebuildAll?: boolean;
   readonly keepFailed?: boolean;
@@ -53,6 +55,7 @@ export async function realizeCommand(
       executor: executorChooser(options.executor, store, emit),
       jobs: options.jobs ?? defaultJobs(),
       cores,
+      limits: options.limit ?? {},
       rebuild: options.rebuildAll === true ? 'graph' : options.rebuild === true ? 'targets' : 'nothing',
       keepFailed: options.keepFailed ?? false,
       holdResults: options.output !== undefined,

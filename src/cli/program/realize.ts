@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../version.ts';
+import { limitChanges } from './limitOption.ts';
 import { fetchOptions, positiveInteger } from './options.ts';
 
 /** `vmbuild realize`. */
@@ -15,6 +16,11 @@ export function define(program: Command): void {
       )
       .option('--jobs <n>', 'steps at once', positiveInteger('--jobs'))
       .option('--cores <n>', 'parallel jobs inside a step (VMBUILD_JOBS)', positiveInteger('--cores'))
+      .option(
+        '--limit <name=value,…>',
+        'limits of every step, for example wall=2h,memory=4GiB; none removes one; may be repeated',
+        limitChanges,
+      )
       .option('--rebuild', 'execute the named targets although they are realised, and compare')
       .option('--rebuild-all', 'the same for everything that they need')
       .option('--keep-failed', 'keep the files of a step that fails')

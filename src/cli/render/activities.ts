@@ -39,6 +39,7 @@ export function trackActivity(event: BuildEvent, activities: Activities): void {
       break;
     case 'planned':
     case 'executor-chosen':
+    case 'limit-not-kept':
     case 'step-queued':
     case 'step-waiting':
     case 'transfer-waiting':

@@ -14,6 +14,8 @@ export function sentence(event: BuildEvent): string | undefined {
     }
     case 'executor-chosen':
       return `executor ${event.executor} (${event.reason})`;
+    case 'limit-not-kept':
+      return `WARNING: ${event.executor} cannot keep the limit ${event.limit}: ${event.reason}`;
     case 'step-waiting':
       return `${event.target} waits: ${event.reason}`;
     case 'step-started':

@@ -1,13 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { Container } from 'dockerode';
 import { VmbuildError } from '../../model/errors.ts';
 import { SANDBOX } from '../../model/sandbox.ts';
-import type { Availability, Executor, MountedContent, StepRequest, StepResult } from '../executor.ts';
+import type { Availability, Executor, LimitTable, MountedContent, StepRequest, StepResult } from '../executor.ts';
+import { watch } from '../watch.ts';
 import { type ContentVolume, contentLabel, isIntact, provideVolume } from './contentVolumes.ts';
 import { connect, type Daemon, removeContainer, removeVolume } from './daemon.ts';
 import { connectionTrouble, daemonMessage, explainDockerError } from './dockerErrors.ts';
 import { imageId, provideImage } from './image.ts';
+import { type DaemonLimits, limitTable } from './limits.ts';
 import { type Removed, removeLeftovers } from './leftovers.ts';
 import { provenDevices, type SharedDevices } from './localDaemon.ts';
 import { runContainer } from './runContainer.ts';
@@ -52,6 +55,7 @@ class Docker implements DockerExecutor {
   readonly #proofs = new SharedTasks<SharedDevices>();
   #daemon: Promise<Daemon> | undefined;
   #cleared: Promise<unknown> | undefined;
+  #limits: Promise<LimitTable> | undefined;
 
   constructor(options: DockerExecutorOptions) {
     this.#options = options;
@@ -78,6 +82,19 @@ class Docker implements DockerExecutor {
         trouble?.reason ?? `the Docker daemon does not work: ${daemonMessage(error)}`,
         trouble?.hints ?? [],
       );
+    }
+  }
+
+  limits(): Promise<LimitTable> {
+    return (this.#limits ??= this.#askLimits());
+  }
+
+  async #askLimits(): Promise<LimitTable> {
+    try {
+      const { docker } = await this.#connect();
+      return limitTable((await docker.info()) as DaemonLimits);
+    } catch (error) {
+      throw explainDockerError(error, undefined, this.#host());
     }
   }
 
@@ -125,19 +142,31 @@ class Docker implements DockerExecutor {
       for (const { content } of broken) this.#volumes.forget(content);
       if (broken.length > 0) return undefined;
       signal.throwIfAborted();
-      const result = await runContainer(daemon.docker, container, request.output, signal);
+      const result = await this.#execute(daemon, container, request);
       const out = join(request.scratch, 'out');
       // What a failed step left is nobody's: an error in it would hide why the step failed.
       if (result.exitCode !== 0) await mkdir(out);
       else {
         const archive = await container.getArchive({ path: SANDBOX.outDir, abortSignal: signal });
-        await unpackOutput(archive as Readable, out, signal);
+        await unpackOutput(archive as Readable, out, signal, request.conditions.limits.output);
       }
       return result;
     } finally {
       await removeContainer(container);
       // The daemon made these anew, empty, when it created the container. If one is in use, its user removes it too.
       for (const { name } of broken) await removeVolume(daemon.docker.getVolume(name));
+    }
+  }
+
+  async #execute(daemon: Daemon, container: Container, request: StepRequest): Promise<StepResult> {
+    using watched = watch(request);
+    try {
+      const result = await runContainer(daemon.docker, container, request.output, request.conditions.limits, watched);
+      await watched.end();
+      return result;
+    } catch (error) {
+      watched.signal.throwIfAborted(); // whatever the abort made of it
+      throw error;
     }
   }
 

@@ -3,23 +3,28 @@ import type { IncomingMessage } from 'node:http';
 import { constants } from 'node:os';
 import { type Readable, pipeline, type Writable } from 'node:stream';
 import type Dockerode from 'dockerode';
+import type { Limits } from '../../model/limits.ts';
 import type { StepResult } from '../executor.ts';
+import type { Watch } from '../watch.ts';
 import { Demultiplexer } from './demux.ts';
 import { daemonMessage, statusOf } from './dockerErrors.ts';
+import { containerMeter } from './limits.ts';
 
 /**
  * Starts a created container, passes its output on, and waits for its end. It is attached before it starts, else the
  * output of a short step is lost; and it is waited for after it has started, so that no order of events can be missed:
  * the container is not removed by itself, so its exit code stays.
  *
- * When the signal aborts, this rejects and the container may be running: whoever created it removes it.
+ * When the signal of the watch aborts, this rejects and the container may be running: whoever created it removes it.
  */
 export async function runContainer(
   docker: Dockerode,
   container: Dockerode.Container,
   output: Writable,
-  signal: AbortSignal,
+  limits: Limits,
+  watched: Watch,
 ): Promise<StepResult> {
+  const { signal } = watched;
   const attached = (await container.attach({
     stream: true,
     stdout: true,
@@ -28,12 +33,18 @@ export async function runContainer(
     abortSignal: signal,
   })) as unknown as Readable;
   try {
-    const copied = copyOutput(attached, output, signal);
+    const copied = copyOutput(attached, output, watched);
     copied.catch(() => {}); // it is awaited below, or the container did not start
     const exitCode = await start(container, output);
     if (exitCode !== undefined) return { exitCode, signal: null };
-    const [result] = await Promise.all([resultOf(docker, container, signal), copied]);
-    return result;
+    watched.begin(containerMeter(container, limits));
+    const [status] = await Promise.all([exitStatus(docker, container.id, signal), copied]);
+    if (status === 0 && limits.memory === undefined) return { exitCode: 0, signal: null };
+    // This also finds out whether the daemon is alive: one that shuts down kills its containers first.
+    const { State } = await container.inspect({ abortSignal: signal });
+    // It says so of any process of the container, whatever the command then made of it.
+    await watched.end({ reached: State.OOMKilled && limits.memory !== undefined ? ['memory'] : [] });
+    return describeStatus(status, State.OOMKilled);
   } finally {
     attached.destroy();
   }
@@ -50,14 +61,6 @@ async function start(container: Dockerode.Container, output: Writable): Promise<
     output.write(`${daemonMessage(error)}\n`);
     return exitCode;
   }
-}
-
-async function resultOf(docker: Dockerode, container: Dockerode.Container, signal: AbortSignal): Promise<StepResult> {
-  const status = await exitStatus(docker, container.id, signal);
-  if (status === 0) return { exitCode: 0, signal: null };
-  // This also finds out whether the daemon is alive: one that shuts down kills its containers first.
-  const { State } = await container.inspect({ abortSignal: signal });
-  return describeStatus(status, State.OOMKilled);
 }
 
 /** 126 or 127 if the command of the step cannot be executed or is not there, and undefined for all other trouble. */
@@ -97,17 +100,18 @@ async function exitStatus(docker: Dockerode, id: string, signal: AbortSignal): P
  * two it was. We read it as the signal.
  */
 function describeStatus(status: number, outOfMemory: boolean): StepResult {
-  if (outOfMemory) return { exitCode: null, signal: 'SIGKILL' };
+  if (outOfMemory && status !== 0) return { exitCode: null, signal: 'SIGKILL' };
   const name = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
   return name === undefined ? { exitCode: status, signal: null } : { exitCode: null, signal: name };
 }
 
 /** Copies until the container's output has ended, no faster than `output` takes it; does not end `output`. */
-async function copyOutput(attached: Readable, output: Writable, signal: AbortSignal): Promise<void> {
+async function copyOutput(attached: Readable, output: Writable, watched: Watch): Promise<void> {
   const payloads = pipeline(attached, new Demultiplexer(), () => {}); // its error comes out of the iteration
   for await (const chunk of payloads) {
+    watched.printed((chunk as Buffer).length);
     if (output.destroyed) throw new Error('the log of the step was closed while the step was running');
-    if (!output.write(chunk)) await once(output, 'drain', { signal });
+    if (!output.write(chunk)) await once(output, 'drain', { signal: watched.signal });
   }
-  signal.throwIfAborted();
+  watched.signal.throwIfAborted();
 }

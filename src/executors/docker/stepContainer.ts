@@ -4,6 +4,7 @@ import type { StepRequest } from '../executor.ts';
 import { type Daemon, freshName, type Mount, removeVolume, runLabels } from './daemon.ts';
 import { imageId } from './image.ts';
 import { LABELS } from './labels.ts';
+import { limitConfig } from './limits.ts';
 import { SECCOMP_PROFILE } from './seccompProfile.ts';
 
 const TMPFS = 'rw,exec,nosuid,nodev,mode=1777';
@@ -82,6 +83,7 @@ function containerOptions(
       // Docker's own /dev/shm is noexec.
       Tmpfs: { '/tmp': TMPFS, '/dev/shm': `${TMPFS},size=${SANDBOX.shmSize}` },
       Ulimits: Object.entries(SANDBOX.rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),
+      ...limitConfig(request.conditions.limits),
       // The output goes to us; the daemon need not keep it on its disk as well.
       LogConfig: { Type: 'none', Config: {} },
       Mounts: mounts as Dockerode.MountSettings[],

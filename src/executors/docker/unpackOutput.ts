@@ -13,6 +13,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
 import { VmbuildError } from '../../model/errors.ts';
+import { outputCounter } from '../../model/limits.ts';
 
 /**
  * Unpacks what `GET /containers/{id}/archive?path=<folder>` answers: entries whose first component is the folder's own
@@ -22,10 +23,16 @@ import { VmbuildError } from '../../model/errors.ts';
  *
  * Writing is synchronous: it is many times as fast as one promise per file, and the daemon is slower than either.
  *
- * @throws VmbuildError OUTPUT_INVALID that names the first special file, or name that is not UTF-8.
+ * @param limit bytes of files in all; a file that goes beyond is not begun, whatever holes it has.
+ * @throws VmbuildError OUTPUT_INVALID that names the first special file, or name that is not UTF-8; LIMIT_OUTPUT.
  */
-export async function unpackOutput(archive: Readable, target: string, signal: AbortSignal): Promise<void> {
-  const writer = new TreeWriter(target);
+export async function unpackOutput(
+  archive: Readable,
+  target: string,
+  signal: AbortSignal,
+  limit = Infinity,
+): Promise<void> {
+  const writer = new TreeWriter(target, limit);
   // Names as bytes: the default would turn those that are not UTF-8 into others without a word.
   const entries = extract({ filenameEncoding: 'latin1' } as object); // not in its types
   const fed = pipeline(archive, entries as unknown as NodeJS.WritableStream, { signal });
@@ -42,10 +49,13 @@ export async function unpackOutput(archive: Readable, target: string, signal: Ab
 class TreeWriter {
   readonly #target: string;
   readonly #directories = new Set<string>();
-  readonly #files = new Set<string>();
+  /** Path → size. */
+  readonly #files = new Map<string, number>();
+  readonly #count: (path: string, size: number) => void;
 
-  constructor(target: string) {
+  constructor(target: string, limit: number) {
     this.#target = target;
+    this.#count = outputCounter(limit);
   }
 
   async write(header: Header, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -59,8 +69,9 @@ class TreeWriter {
         break;
       case 'file':
       case 'contiguous-file':
+        this.#count(path, header.size ?? 0);
         await writeFile(place, content);
-        this.#files.add(path);
+        this.#files.set(path, header.size ?? 0);
         chmodSync(place, 0o644 | (header.mode & 0o111) | specialBits(header));
         break;
       case 'symlink':
@@ -77,10 +88,12 @@ class TreeWriter {
   #copyLink(header: Header, path: string, place: string): void {
     const first = utf8Bytes(paxRecord(header, 'linkpath'), header.linkname ?? '', path).toString();
     const other = withinRoot(first, path);
-    if (!this.#files.has(other))
+    const size = this.#files.get(other);
+    if (size === undefined)
       throw refused(path, `is a hard link to ${JSON.stringify(other)}, which is not in the output`);
+    this.#count(path, size);
     copyFileSync(`${this.#target}/${other}`, place, constants.COPYFILE_EXCL);
-    this.#files.add(path);
+    this.#files.set(path, size);
     // A copy has the mode, but not the setuid bits, of its original.
     chmodSync(place, lstatSync(`${this.#target}/${other}`).mode & 0o7777);
   }

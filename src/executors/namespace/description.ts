@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { SANDBOX } from '../../model/sandbox.ts';
 import type { StepRequest } from '../executor.ts';
+import type { Enforcement } from './limits.ts';
 import { mountActions } from './mounts.ts';
 import { SECCOMP_FILTER } from './seccompFilter.ts';
 
@@ -10,6 +11,7 @@ const RLIMITS = [
   ['core', 4],
   ['stack', 3],
 ] as const;
+const RLIMIT_NPROC = 6;
 
 /** What is different from sandbox to sandbox. */
 export interface SandboxParameters extends Pick<StepRequest, 'scratch' | 'recipe' | 'inputs'> {
@@ -17,6 +19,8 @@ export interface SandboxParameters extends Pick<StepRequest, 'scratch' | 'recipe
   /** May be empty: the sandbox is then set up, and that is all. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** What keeps its limits. */
+  readonly enforcement?: Pick<Enforcement, 'joins' | 'processes'>;
 }
 
 /** Describes a sandbox to enter.pl. */
@@ -34,18 +38,24 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
     parent: [process.pid],
     uid: [SANDBOX.uid],
     gid: [SANDBOX.gid],
-    cgroups: [],
+    cgroups: parameters.enforcement?.joins ?? [],
     hostname: [SANDBOX.hostname],
     root: [at('root')],
     folders: [at('root'), parts.build, parts.out],
     mounts: mountActions(parts).flat(),
     workDir: [SANDBOX.workDir],
-    limits: RLIMITS.flatMap(([name, number]) => [name, number, SANDBOX.rlimits[name]]),
+    limits: resourceLimits(parameters.enforcement?.processes),
     umask: [SANDBOX.umask],
     filter: [SECCOMP_FILTER],
     environment: Object.entries(parameters.environment).flat(),
     command: parameters.command,
   });
+}
+
+/** Name, number and value of each. */
+function resourceLimits(processes: number | undefined): readonly (string | number)[] {
+  const fixed = RLIMITS.flatMap(([name, number]) => [name, number, SANDBOX.rlimits[name]]);
+  return processes === undefined ? fixed : [...fixed, 'nproc', RLIMIT_NPROC, processes];
 }
 
 /** The length of what follows, then for each entry its name, the number of its values, and these. */

@@ -5,12 +5,14 @@ import type { Readable, Writable } from 'node:stream';
 import { VmbuildError } from '../../model/errors.ts';
 import { SANDBOX, stepEnvironment } from '../../model/sandbox.ts';
 import type { Availability, Executor, StepRequest, StepResult } from '../executor.ts';
+import { type Watch, watch } from '../watch.ts';
 import { explainUnavailable } from './availability.ts';
+import { enforce, limitTable } from './limits.ts';
 import { type SandboxEnd, type SandboxProcess, startSandbox } from './sandboxProcess.ts';
 
 /** The embedded executor: Linux namespaces, as root or as an ordinary user, without a daemon. */
 export function createNamespaceExecutor(): Executor {
-  return { name: 'namespace', probe, run: runStep };
+  return { name: 'namespace', probe, limits: async () => limitTable(), run: runStep };
 }
 
 /** Sets up a whole sandbox around nothing: whatever a step's would fail with, this fails with. */
@@ -41,30 +43,37 @@ async function probe(scratchPrefix: string): Promise<Availability> {
 }
 
 async function runStep(request: StepRequest): Promise<StepResult> {
-  const { signal, document, image } = request;
-  signal.throwIfAborted();
+  const { document, image, conditions } = request;
+  request.signal.throwIfAborted();
+  await using enforcement = enforce(conditions.limits);
+  using watched = watch(request);
   const sandbox = startSandbox({
     ...request,
     rootfs: image.rootfs,
     command: document.command,
-    environment: stepEnvironment(document, request.conditions.cores),
+    environment: stepEnvironment(document, conditions.cores),
+    enforcement,
   });
-  signal.addEventListener('abort', sandbox.kill);
+  watched.signal.addEventListener('abort', sandbox.kill);
+  const { measure } = enforcement;
+  watched.begin(measure && (() => measure(sandbox.pid())));
+  let end: SandboxEnd;
   try {
-    const end = await follow(sandbox, request.output);
-    signal.throwIfAborted();
-    if (end.result === undefined || !end.ready) throw sandboxFailed(request, end);
-    return end.result;
-  } finally {
-    signal.removeEventListener('abort', sandbox.kill);
+    end = await follow(sandbox, request.output, watched);
+  } catch (error) {
+    watched.signal.throwIfAborted();
+    throw error;
   }
+  await watched.end();
+  if (end.result === undefined || !end.ready) throw sandboxFailed(request, end);
+  return end.result;
 }
 
 /** Passes the output on until there is no more. If that fails the step is ended: nothing of it outlives this call. */
-async function follow(sandbox: SandboxProcess, log: Writable): Promise<SandboxEnd> {
+async function follow(sandbox: SandboxProcess, log: Writable, watched: Watch): Promise<SandboxEnd> {
   const output = await sandbox.output;
   try {
-    if (output !== undefined) await forward(output, log);
+    if (output !== undefined) await forward(output, log, watched);
     return await sandbox.ended;
   } finally {
     sandbox.kill();
@@ -73,11 +82,12 @@ async function follow(sandbox: SandboxProcess, log: Writable): Promise<SandboxEn
   }
 }
 
-async function forward(from: Readable, to: Writable): Promise<void> {
+async function forward(from: Readable, to: Writable, watched: Watch): Promise<void> {
   for await (const chunk of from) {
+    watched.printed((chunk as Buffer).length);
     // A destroyed stream takes nothing and never says that it is drained.
     if (to.destroyed) throw to.errored ?? new Error('the log of the step was closed');
-    if (!to.write(chunk)) await once(to, 'drain');
+    if (!to.write(chunk)) await once(to, 'drain', { signal: watched.signal });
   }
 }
 

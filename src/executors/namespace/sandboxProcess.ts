@@ -29,6 +29,8 @@ export interface SandboxProcess {
   readonly output: Promise<Readable | undefined>;
   /** Comes when every process is gone. Rejects if perl cannot be started. */
   readonly ended: Promise<SandboxEnd>;
+  /** The step's first process as this process sees it; undefined before it runs, and when it has ended. */
+  readonly pid: () => number | undefined;
   /** Ends everything at once. May be called at any time, and more than once. */
   readonly kill: () => void;
 }
@@ -50,15 +52,20 @@ export function startSandbox(parameters: SandboxParameters): SandboxProcess {
   const ended = Promise.withResolvers<SandboxEnd>();
   ended.promise.catch(() => {}); // whoever waits for the output hears of it first
   let ready = false;
+  let pid: number | undefined;
   let result: StepResult | undefined;
   const message: string[] = [];
   const hear = (line: string): void => {
     const [, word, number] = /^(output|ready|exit|signal) (\d+)$/.exec(line) ?? [];
     if (word === 'output') output.resolve(openPipe(child.pid as number, Number(number)));
-    else if (word === 'ready') ready = true;
-    else if (word === 'exit') result = { exitCode: Number(number), signal: null };
-    else if (word === 'signal') result = { exitCode: null, signal: signalName(Number(number)) };
+    else if (word === 'ready') [ready, pid] = [true, Number(number)];
+    else if (word === 'exit') end({ exitCode: Number(number), signal: null });
+    else if (word === 'signal') end({ exitCode: null, signal: signalName(Number(number)) });
     else if (line !== '') message.push(line);
+  };
+  const end = (how: StepResult): void => {
+    result = how;
+    pid = undefined; // somebody else may have it soon
   };
   let rest = '';
   child.stderr.setEncoding('latin1').on('data', (text: string) => {
@@ -80,7 +87,7 @@ export function startSandbox(parameters: SandboxParameters): SandboxProcess {
     ended.resolve({ ready, result, message: message.join('; ') });
   });
   // It passes this on to the step, and ends when that has ended.
-  return { output: output.promise, ended: ended.promise, kill: () => void child.kill('SIGTERM') };
+  return { output: output.promise, ended: ended.promise, pid: () => pid, kill: () => void child.kill('SIGTERM') };
 }
 
 function cannotStart(error: Error): VmbuildError {

@@ -1,8 +1,10 @@
-import type { StepResult } from '../../../src/executors/executor.ts';
+import type { LimitTable, StepResult } from '../../../src/executors/executor.ts';
+import type { Limits } from '../../../src/model/limits.ts';
 
 /** A step that the runner is to run. */
 export interface Question {
   readonly id: number;
+  /** Empty: nothing is run, and the answer is which limits are kept. */
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly inputs?: Readonly<Record<string, { readonly kind: 'tree' | 'file'; readonly path: string }>>;
@@ -14,6 +16,7 @@ export interface Question {
   readonly abortAfterMs?: number;
   /** As soon as the step has printed this. */
   readonly abortOnOutput?: string;
+  readonly limits?: Limits;
   /** Every write of the log fails, as on a full disk. */
   readonly brokenOutput?: boolean;
   /** Every write of the log takes this long. */
@@ -24,6 +27,7 @@ export interface Question {
 export interface Answer {
   readonly result?: StepResult;
   readonly error?: { readonly code: string; readonly message: string };
+  readonly table?: LimitTable;
   readonly output: string;
   /** Names in /out. */
   readonly out: readonly string[];
