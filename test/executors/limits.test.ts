@@ -1,36 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createDockerExecutor } from '../../src/executors/docker/dockerExecutor.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LimitTable } from '../../src/executors/executor.ts';
 import { ownerPrefix } from '../../src/io/owner.ts';
-import { errorMessage, systemErrorCode, VmbuildError } from '../../src/model/errors.ts';
 import { LIMIT_NAMES, type LimitName, type Limits } from '../../src/model/limits.ts';
-import { buildSuite, cannotBuild } from '../support/fixture.ts';
 import { processesWith, uniqueMarker, until } from '../support/processes.ts';
-import { daemonAnswers, Harness, NEEDS_DAEMON, objectsLabelled } from './docker/harness.ts';
-import { Client } from './namespace/client.ts';
-
-const image = inject('baseImage');
-const isRoot = process.getuid?.() === 0;
-const answers = await daemonAnswers();
-
-/** How a step ended: its error's code and message, or its exit code. */
-interface End {
-  readonly code: string;
-  readonly message: string;
-  readonly exitCode: number | null | undefined;
-  readonly output: string;
-}
-
-/** An executor, run as somebody. */
-interface Subject extends Disposable {
-  run(script: string, limits: Limits, marker?: string): Promise<End>;
-  table(): Promise<LimitTable>;
-  /** Whatever is left of steps besides processes. */
-  leftovers(): readonly string[];
-}
+import type { Client } from './runner/client.ts';
+import { Clients, SANDBOXES } from './sandbox/sandboxes.ts';
 
 /** Each of these would go on for ever, in several processes, one of which wants to outlive the others. */
 const FOREVER = `trap "" TERM HUP INT; (trap "" TERM HUP INT; while :; do sleep 1; done) & (sleep 1000) &`;
@@ -63,58 +38,74 @@ const CASES: Readonly<Record<LimitName, { limits: Limits; beyond: string; below:
   output: { limits: { output: 100_000 }, beyond: 'true', below: 'true' }, // below, with the store
 };
 
-function suite(start: () => Subject): void {
-  let subject: Subject;
+/** The daemon does not care who asks it. */
+const WHERE = SANDBOXES.filter(({ executor, nobody }) => executor === 'namespace' || !nobody);
+
+describe.each(WHERE)('limits of $title', (sandbox) => {
+  if (sandbox.skip) return it.skip('are not tested here', () => {});
+  const clients = new Clients();
+  let client: Client;
   let table: LimitTable;
   beforeAll(async () => {
-    subject = start();
-    table = await subject.table();
+    client = await clients.client(sandbox);
+    table = (await client.run({ command: [] })).table as LimitTable;
   });
-  afterAll(() => subject[Symbol.dispose]());
+  afterAll(() => clients[Symbol.asyncDispose]());
+
+  /** Its error's code and message, or its exit code. */
+  const run = async (script: string, limits: Limits, marker = '') => {
+    const { result, error, output } = await client.run({ command: ['bash', '-c', script, marker], limits });
+    return { code: error?.code ?? '', message: error?.message ?? '', exitCode: result?.exitCode, output };
+  };
+  /** Whatever is left of steps besides processes. */
+  const leftovers = (): readonly string[] => [
+    ...groupsOf(client.process.pid as number),
+    ...(sandbox.executor === 'docker' ? containersOf(client.process.pid as number) : []),
+  ];
 
   it.each(LIMIT_NAMES.filter((name) => name !== 'output'))('%s: as the table says', async (name) => {
     const { limits, beyond, below } = CASES[name];
     expect(table[name].how).not.toBe('');
     if (table[name].kept === 'no') {
       // Whatever the table says of it, a step must then be able to go beyond.
-      const ended = await subject.run(`${below}; exit 7`, limits);
+      const ended = await run(`${below}; exit 7`, limits);
       expect(ended).toMatchObject({ code: '', exitCode: 7 });
       return;
     }
     const marker = uniqueMarker();
-    const ended = await subject.run(`${beyond} # ${marker}`, limits, marker);
+    const ended = await run(`${beyond} # ${marker}`, limits, marker);
     expect(ended).toMatchObject({ code: `LIMIT_${name.toUpperCase()}` });
     expect(ended.message).toContain(`its limit`);
     expect(ended.message).toContain(`${name}=`);
     expect(processesWith(marker)).toEqual([]);
-    expect(subject.leftovers()).toEqual([]);
-    expect(await subject.run(`${below}; exit 7`, limits)).toMatchObject({ code: '', exitCode: 7 });
-    expect(subject.leftovers()).toEqual([]);
+    expect(leftovers()).toEqual([]);
+    expect(await run(`${below}; exit 7`, limits)).toMatchObject({ code: '', exitCode: 7 });
+    expect(leftovers()).toEqual([]);
   });
 
   it('memory: files in memory count, however they got there', async () => {
     for (const folder of ['/tmp', '/dev/shm']) {
       const script = `dd if=/dev/zero of=${folder}/file bs=1M count=60 2>/dev/null; sleep 1000`;
-      const ended = await subject.run(script, { memory: 40 * 2 ** 20, wall: 60 });
+      const ended = await run(script, { memory: 40 * 2 ** 20, wall: 60 });
       expect(ended.code, folder).toBe('LIMIT_MEMORY');
     }
   });
 
   it('memory: a step that shrugs off the death of a child does not pass', async () => {
     const script = `(x=$(yes | head -c 200000000); sleep 3); echo shrugged; exit 0`;
-    expect(await subject.run(script, { memory: 64 * 2 ** 20 })).toMatchObject({ code: 'LIMIT_MEMORY' });
+    expect(await run(script, { memory: 64 * 2 ** 20 })).toMatchObject({ code: 'LIMIT_MEMORY' });
   });
 
   it('pids: a fork bomb stays small, and ends', async () => {
     const marker = uniqueMarker();
     const script = `bomb() { bomb 2>/dev/null & bomb 2>/dev/null & sleep 1000; }; bomb # ${marker}`;
-    const ended = await subject.run(script, { pids: 50, wall: 60 }, marker);
+    const ended = await run(script, { pids: 50, wall: 60 }, marker);
     expect(ended.code).toBe('LIMIT_PIDS');
     expect(processesWith(marker)).toEqual([]);
   });
 
   it('the first limit that is reached is the one that is told', async () => {
-    const ended = await subject.run('sleep 1000', {
+    const ended = await run('sleep 1000', {
       wall: 1,
       silence: 50,
       cpu: 50,
@@ -123,99 +114,39 @@ function suite(start: () => Subject): void {
       log: 1000,
     });
     expect(ended.code).toBe('LIMIT_WALL');
-    expect(subject.leftovers()).toEqual([]);
+    expect(leftovers()).toEqual([]);
   });
 
   it('many limits at once let through what stays below them', async () => {
     const limits = { wall: 100, silence: 100, cpu: 100, memory: 2 ** 30, pids: 100, log: 1000 };
-    expect(await subject.run('echo fine; exit 7', limits)).toMatchObject({ code: '', exitCode: 7, output: 'fine\n' });
-    expect(subject.leftovers()).toEqual([]);
-  });
-}
-
-describe
-  .skipIf(cannotBuild !== undefined)
-  .each([
-    { who: 'the user who runs the tests', nobody: false },
-    ...(isRoot ? [{ who: 'a user without rights', nobody: true }] : []),
-  ])(buildSuite('limits of the namespace executor, as $who'), ({ nobody }) => {
-  suite(() => {
-    const client = new Client('folder' in image ? join(image.folder, 'rootfs') : '', nobody);
-    return {
-      async run(script, limits, marker = '') {
-        const { result, error, output } = await client.run({ command: ['bash', '-c', script, marker], limits });
-        return { code: error?.code ?? '', message: error?.message ?? '', exitCode: result?.exitCode, output };
-      },
-      async table() {
-        const { table } = await client.run({ command: [] });
-        return table as LimitTable;
-      },
-      leftovers: () => groupsOf(client.process.pid as number),
-      [Symbol.dispose]: () => client[Symbol.dispose](),
-    };
+    expect(await run('echo fine; exit 7', limits)).toMatchObject({ code: '', exitCode: 7, output: 'fine\n' });
+    expect(leftovers()).toEqual([]);
   });
 
-  it('the group of a vmbuild that was killed is removed by the next one', async () => {
-    const rootfs = 'folder' in image ? join(image.folder, 'rootfs') : '';
-    const victim = new Client(rootfs, nobody);
-    const { pid } = victim.process;
-    const marker = uniqueMarker();
-    void victim.run({ command: ['bash', '-c', 'sleep 1000; :', marker], limits: { memory: 2 ** 30, pids: 100 } });
-    await until('the step runs', () => processesWith(marker).length > 0);
-    const made = groupsOf(pid as number);
-    const { table } = await victim.another().run({ command: [] });
-    expect(made.length > 0).toBe(table?.memory.kept === 'exactly');
-    victim[Symbol.dispose]();
-    await until('the step is gone', () => processesWith(marker).length === 0);
-    using next = new Client(rootfs, nobody);
-    await until('the groups are gone', async () => {
-      using another = next.another();
-      await another.run({ command: [] });
-      return groupsOf(pid as number).length === 0;
-    });
-  });
-});
-
-describe.skipIf(!answers)(`limits of the docker executor ${NEEDS_DAEMON}`, () => {
-  suite(() => {
-    const harness = new Harness();
-    const executor = createDockerExecutor();
-    const names: string[] = [];
-    return {
-      async run(script, limits, marker = '') {
-        const step = harness.step(script, { conditions: { cores: 1, limits } });
-        const document = { ...step.request.document, command: ['/bin/bash', '-c', script, marker] };
-        names.push(step.request.name);
-        try {
-          const { exitCode } = await executor.run({ ...step.request, document });
-          return { code: '', message: '', exitCode, output: step.text() };
-        } catch (error) {
-          return {
-            code: error instanceof VmbuildError ? error.code : (systemErrorCode(error) ?? 'none'),
-            message: errorMessage(error),
-            exitCode: undefined,
-            output: step.text(),
-          };
-        }
-      },
-      table: () => executor.limits(),
-      leftovers: () => names.flatMap((name) => objectsLabelled(`vmbuild.step=${name}`).containers),
-      [Symbol.dispose]: () => harness.dispose(),
-    };
-  });
-
-  it('output: a sparse file of a terabyte is refused before a byte of it is fetched', async () => {
-    const harness = new Harness();
-    try {
-      const step = harness.step('dd if=/dev/zero of=/out/sparse bs=1 count=0 seek=1T 2>/dev/null', {
-        conditions: { cores: 1, limits: { output: 2 ** 30 } },
+  if (sandbox.executor === 'namespace')
+    it('the group of a vmbuild that was killed is removed by the next one', async () => {
+      const victim = client.another();
+      const { pid } = victim.process;
+      const marker = uniqueMarker();
+      void victim.run({ command: ['bash', '-c', 'sleep 1000; :', marker], limits: { memory: 2 ** 30, pids: 100 } });
+      await until('the step runs', () => processesWith(marker).length > 0);
+      expect(groupsOf(pid as number).length > 0).toBe(table.memory.kept === 'exactly');
+      victim[Symbol.dispose]();
+      await until('the step is gone', () => processesWith(marker).length === 0);
+      await until('the groups are gone', async () => {
+        using another = client.another();
+        await another.run({ command: [] });
+        return groupsOf(pid as number).length === 0;
       });
-      await expect(createDockerExecutor().run(step.request)).rejects.toMatchObject({ code: 'LIMIT_OUTPUT' });
-      expect(existsSync(join(step.out, 'sparse'))).toBe(false);
-    } finally {
-      harness.dispose();
-    }
-  });
+    });
+
+  if (sandbox.executor === 'docker')
+    it('output: a sparse terabyte is refused before a byte of it is fetched', async () => {
+      const script = 'dd if=/dev/zero of=/out/sparse bs=1 count=0 seek=1T 2>/dev/null';
+      const { error, out } = await client.run({ command: ['bash', '-c', script], limits: { output: 2 ** 30 } });
+      expect(error?.code).toBe('LIMIT_OUTPUT');
+      expect(out).toEqual([]);
+    });
 });
 
 /** Control groups that a process has made; they carry its mark (ownerPrefix). */
@@ -226,4 +157,18 @@ function groupsOf(pid: number): string[] {
   })
     .split('\n')
     .filter((line) => line !== '');
+}
+
+/** Containers that a process has made. */
+function containersOf(pid: number): string[] {
+  const boot = ownerPrefix().split('.')[0];
+  return execFileSync(
+    'docker',
+    ['ps', '--all', '--filter', 'label=vmbuild.run', '--format', '{{.Label "vmbuild.run"}}'],
+    {
+      encoding: 'utf8',
+    },
+  )
+    .split('\n')
+    .filter((run) => run.startsWith(`${boot}.${pid}.`));
 }
