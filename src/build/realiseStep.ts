@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Conditions, MountedContent, StepResult } from '../executors/executor.ts';
@@ -202,6 +202,7 @@ function buildFailed(step: Step, result: StepResult, tail: readonly string[]): V
 }
 
 async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {
+  chmodSync(out, 0o755); // a step may have left it without any rights
   if ((await readdir(out)).length === 0) {
     throw new VmbuildError('OUTPUT_INVALID', `${step.target} left nothing in /out`, { step: step.target });
   }

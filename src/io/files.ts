@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -11,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { access, chmod, readdir, rm } from 'node:fs/promises';
+import { access, chmod, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemErrorCode } from '../model/errors.ts';
@@ -128,24 +129,44 @@ export async function removeTree(path: string): Promise<void> {
       return;
     } catch (error) {
       const readOnly = systemErrorCode(error) === 'EACCES' || systemErrorCode(error) === 'EPERM';
+      const tooDeep = systemErrorCode(error) === 'ENAMETOOLONG';
       const meanwhile = systemErrorCode(error) === 'ENOENT';
-      if ((!readOnly && !meanwhile) || round === REMOVE_ROUNDS) throw error;
-      if (readOnly) await makeWritable(Buffer.from(path));
+      if ((!readOnly && !tooDeep && !meanwhile) || round === REMOVE_ROUNDS) throw error;
+      if (readOnly || tooDeep) await makeRemovable(Buffer.from(path));
     }
   }
 }
 
 const REMOVE_ROUNDS = 5;
 
-/** Names are bytes here: a build may have left one that is not UTF-8. */
-async function makeWritable(folder: Buffer): Promise<void> {
-  try {
-    await chmod(folder, 0o700);
-    for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
-      if (entry.isDirectory()) await makeWritable(Buffer.concat([folder, Buffer.from('/'), entry.name]));
+/** Bytes of a path from which on what lies there is moved up, long before it is too long for the kernel (4095). */
+const DEEP = 2048;
+
+/**
+ * Lets everything below a folder be removed: folders become writable, and those that lie too deep for their path to be
+ * named are moved up into `root`. Names are bytes here: a build may have left one that is not UTF-8.
+ */
+async function makeRemovable(root: Buffer): Promise<void> {
+  const pending = [root];
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    try {
+      await chmod(folder, 0o700);
+      for (const entry of await readdir(folder, { withFileTypes: true, encoding: 'buffer' })) {
+        if (!entry.isDirectory()) continue;
+        const path = Buffer.concat([folder, Buffer.from('/'), entry.name]);
+        pending.push(path.length < DEEP ? path : await moveUp(path, root));
+      }
+    } catch (error) {
+      // Removed by the rm() that still goes on.
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
     }
-  } catch (error) {
-    // Removed by the rm() that still goes on.
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
   }
+}
+
+/** Moves a folder into `root`, and gives its new path. */
+async function moveUp(folder: Buffer, root: Buffer): Promise<Buffer> {
+  await chmod(folder, 0o700); // to become another folder's it must be writable itself
+  const path = Buffer.concat([root, Buffer.from(`/deep-${randomUUID()}`)]);
+  await rename(folder, path);
+  return path;
 }

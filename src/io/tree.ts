@@ -2,6 +2,7 @@ import { chmodSync, closeSync, lstatSync, openSync, readdirSync, readlinkSync, r
 import { type TarEntry, tarHeader, tarPadding, tarTrailer } from '../formats/tarHeader.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
+import { isWinding, leadsOut } from './escapingLink.ts';
 
 /**
  * What a tree may hold. `artifact`: directories, files and relative symbolic links that stay inside.
@@ -10,6 +11,12 @@ import { VmbuildError } from '../model/errors.ts';
 export type TreeKind = 'artifact' | 'image';
 
 const CHUNK = 1024 * 1024;
+
+/**
+ * Bytes of the longest path in a tree. Linux takes paths of 4095 bytes (PATH_MAX), and what holds the tree, a store or a
+ * sandbox, needs some of them. A step can make longer ones, folder by folder.
+ */
+const LONGEST_PATH = 3072;
 
 /**
  * Lists a folder as the entries of its canonical tar: sorted by the bytes of their paths, the root first, modes
@@ -27,13 +34,17 @@ export function listTree(root: string, kind: TreeKind = 'artifact', setModes = f
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     for (const name of readdirSync(Buffer.from(`${root}/${folder}`), { encoding: 'buffer' })) {
       const path = folder === '' ? utf8(name, folder) : `${folder}/${utf8(name, folder)}`;
+      const key = Buffer.from(path);
+      if (key.length > LONGEST_PATH) throw refused(folder, `holds a path of more than ${LONGEST_PATH} bytes`);
       const entry = describe(root, path, kind, setModes);
       if (entry.type === 'directory') pending.push(path);
-      entries.push({ key: Buffer.from(path), entry });
+      entries.push({ key, entry });
     }
   }
   entries.sort((a, b) => Buffer.compare(a.key, b.key));
-  return entries.map(({ entry }) => entry);
+  const sorted = entries.map(({ entry }) => entry);
+  if (kind === 'artifact') refuseWindingEscapes(sorted);
+  return sorted;
 }
 
 /** A run of bytes of a canonical tar. */
@@ -115,6 +126,21 @@ function canonicalMode(stat: Stats, kind: TreeKind): number {
   return (stat.mode & 0o111) === 0 ? 0o644 : 0o755;
 }
 
+/** Links that lead out of the tree by way of other links. */
+function refuseWindingEscapes(entries: readonly TarEntry[]): void {
+  const winding = entries.filter(({ target }) => target !== undefined && isWinding(target));
+  if (winding.length === 0) return;
+  const links = new Map(entries.flatMap(({ path, target }) => (target === undefined ? [] : [[path, target] as const])));
+  for (const link of winding) {
+    if (leadsOut(link, links)) {
+      throw refused(
+        link.path,
+        `is a link that leads out of the tree, to ${quote(link.target as string)}, through another`,
+      );
+    }
+  }
+}
+
 /** A link may only lead to a place inside the tree, however it is mounted. */
 function refuseEscape(path: string, target: string): void {
   if (target.startsWith('/')) throw refused(path, `is an absolute link to ${quote(target)}`);
@@ -143,7 +169,7 @@ function refused(path: string, why: string): VmbuildError {
   );
 }
 
-/** Quotes a path so that control characters in it cannot reach a terminal. */
+/** Quotes a path so that control characters in it cannot reach a terminal; of a very long one the beginning. */
 function quote(path: string): string {
-  return JSON.stringify(path);
+  return path.length > 300 ? `${JSON.stringify(path.slice(0, 200))}…` : JSON.stringify(path);
 }

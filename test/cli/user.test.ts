@@ -18,7 +18,7 @@ describe.skipIf(cannotBuild !== undefined || !possible)(
   () => {
     it('builds, whatever modes a step leaves, and gets the same digest', async () => {
       const script =
-        'mkdir -p /out/d/e; echo x >/out/d/e/f; mkdir /build/b; : >/build/b/c; chmod 0 /out/d/e/f /out/d/e /out/d /build/b';
+        'mkdir -p /out/d/e; echo x >/out/d/e/f; mkdir /build/b; : >/build/b/c; chmod 0 /out/d/e/f /out/d/e /out/d /build/b /out';
       const project = await fixture({ 'one/recipe.ts': scriptRecipe(script) });
       chmodSync(project.folder, 0o755);
       const home = await temporary();

@@ -10,6 +10,8 @@ export interface Question {
   readonly inputs?: Readonly<Record<string, { readonly kind: 'tree' | 'file'; readonly path: string }>>;
   /** Not in a sandbox but as a child process of the runner: what a step could do if there were none. */
   readonly outside?: boolean;
+  /** What it left is taken into a store of the runner's own. */
+  readonly adopt?: boolean;
   /** Says so as soon as the step has printed this. */
   readonly announce?: string;
   /** 0: before the executor has begun. */
@@ -29,6 +31,8 @@ export interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
   readonly table?: LimitTable;
   readonly output: string;
+  /** Digest of what it left, if that was to be adopted. */
+  readonly artifact?: string;
   /** Names in /out. */
   readonly out: readonly string[];
 }

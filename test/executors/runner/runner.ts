@@ -11,6 +11,8 @@ import { removeTree } from '../../../src/io/files.ts';
 import { listTree, treeDigest } from '../../../src/io/tree.ts';
 import { sha256 } from '../../../src/model/digest.ts';
 import { errorMessage, systemErrorCode } from '../../../src/model/errors.ts';
+import { adoptTree } from '../../../src/store/artifacts.ts';
+import { openStore } from '../../../src/store/openStore.ts';
 import type { Answer, Question } from './protocol.ts';
 
 /**
@@ -63,7 +65,7 @@ async function answer(question: Question): Promise<Answer> {
       ),
     ),
   );
-  let ended: Pick<Answer, 'result' | 'error'>;
+  let ended: Pick<Answer, 'result' | 'error' | 'artifact'>;
   try {
     const request: StepRequest = {
       name: 'step',
@@ -88,6 +90,10 @@ async function answer(question: Question): Promise<Answer> {
       signal: controller.signal,
     };
     ended = { result: question.outside === true ? await runOutside(request) : await executor.run(request) };
+    if (question.adopt === true && ended.result?.exitCode === 0) {
+      const { digest } = await adoptTree(await openStore(join(folder, 'store')), join(scratch, 'out'));
+      ended = { ...ended, artifact: digest };
+    }
   } catch (error) {
     ended = { error: { code: systemErrorCode(error) ?? '', message: errorMessage(error) } };
   }
