@@ -95,6 +95,7 @@ describe('removing a tree', () => {
   const hostile = `
     mkdir -p a/b/c empty; : >a/b/c/file; ln -s / a/root; ln -s ../.. a/b/up; mkdir "$(printf 'n\\377me')"
     mkdir "$(printf 'n\\377me/in')"; : >"$(printf 'n\\377me/in/\\376')"; mkfifo a/pipe
+    perl -e 'for (1 .. 60) { mkdir "n" x 200 or die; chdir "n" x 200 or die; } mkdir "last"; chmod 0, ".", "last"'
     chmod 000 a/b/c/file a/b/c a/b empty "$(printf 'n\\377me/in')"; chmod 500 a; chmod 0 "$(printf 'n\\377me')"`;
 
   it('removes what a build left, links and all, but nothing that links lead to', async () => {
