@@ -22,6 +22,7 @@ const MODULES: readonly (readonly [names: readonly string[], load: () => Promise
   [['blob'], () => import('./program/blob.ts')],
   [['gc', 'root'], () => import('./program/gc.ts')],
   [['store'], () => import('./program/store.ts')],
+  [['doctor'], () => import('./program/doctor.ts')],
 ];
 
 /** Options that stand before the command and take a value. */

@@ -37,6 +37,8 @@ export interface DockerExecutor extends Executor {
    * at the first step.
    */
   removeLeftovers(): Promise<Removed>;
+  /** Versions and the like of the daemon, for people. */
+  about(): Promise<string>;
 }
 
 /** Milliseconds after which a daemon that accepts a connection and says nothing counts as not working. */
@@ -93,6 +95,18 @@ class Docker implements DockerExecutor {
     try {
       const { docker } = await this.#connect();
       return limitTable((await docker.info()) as DaemonLimits);
+    } catch (error) {
+      throw explainDockerError(error, undefined, this.#host());
+    }
+  }
+
+  async about(): Promise<string> {
+    try {
+      const { docker } = await this.#connect();
+      const { Version, ApiVersion } = await docker.version();
+      const { Driver, CgroupDriver, KernelVersion } = (await docker.info()) as Readonly<Record<string, string>>;
+      const where = this.#host() ?? 'the default socket';
+      return `Docker ${Version}, API ${ApiVersion}, ${Driver}, cgroup driver ${CgroupDriver}, Linux ${KernelVersion}, at ${where}`;
     } catch (error) {
       throw explainDockerError(error, undefined, this.#host());
     }

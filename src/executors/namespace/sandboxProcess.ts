@@ -55,9 +55,14 @@ export function startSandbox(parameters: SandboxParameters): SandboxProcess {
   let pid: number | undefined;
   let result: StepResult | undefined;
   const message: string[] = [];
+  /** Where the sandbox cannot be set up its output may be gone before it is opened; what was said of it matters more. */
+  const orWhyItEnded = async (error: unknown): Promise<undefined> => {
+    child.kill('SIGKILL');
+    if ((await ended.promise).message === '') throw error;
+  };
   const hear = (line: string): void => {
     const [, word, number] = /^(output|ready|exit|signal) (\d+)$/.exec(line) ?? [];
-    if (word === 'output') output.resolve(openPipe(child.pid as number, Number(number)));
+    if (word === 'output') output.resolve(openPipe(child.pid as number, Number(number)).catch(orWhyItEnded));
     else if (word === 'ready') [ready, pid] = [true, Number(number)];
     else if (word === 'exit') end({ exitCode: Number(number), signal: null });
     else if (word === 'signal') end({ exitCode: null, signal: signalName(Number(number)) });
