@@ -1,16 +1,10 @@
-import { debian, defineRecipe } from 'vmbuild';
+import { defineRecipe } from 'vmbuild';
+import { corebootSource } from '../shared/coreboot.ts';
 
 export default defineRecipe({
   description: "coreboot's tools for finished images: cbfstool, ifittool, ifdtool",
   image: 'firmware',
-  sources: {
-    'coreboot.tar.xz': debian({
-      path: 'pool/main/c/coreboot/coreboot_25.09+dfsg.orig.tar.xz',
-      sha256: '96bfaa8d6d0c4df548e39baf48a4de64abbe265f586ae20a74685c5604ac0865',
-      size: 21_685_860,
-      snapshot: '20261122T000000Z',
-    }),
-  },
+  sources: { 'coreboot.tar.xz': corebootSource },
   files: ['build.sh'],
   command: ['bash', '/recipe/build.sh'],
 });

@@ -1,18 +1,12 @@
-import { debian, definePlatformRecipe } from 'vmbuild';
+import { definePlatformRecipe } from 'vmbuild';
+import { corebootSource } from '../shared/coreboot.ts';
 import { vmbootFlash } from '../shared/vmbootFlash.ts';
 
 export default definePlatformRecipe((platform) => ({
   description: `coreboot for ${platform.name}, with Linux and the initramfs as its payload`,
   image: 'firmware',
   inputs: { linux: `linux-${platform.name}`, initramfs: 'u-root' },
-  sources: {
-    'coreboot.tar.xz': debian({
-      path: 'pool/main/c/coreboot/coreboot_25.09+dfsg.orig.tar.xz',
-      sha256: '96bfaa8d6d0c4df548e39baf48a4de64abbe265f586ae20a74685c5604ac0865',
-      size: 21_685_860,
-      snapshot: '20261122T000000Z',
-    }),
-  },
+  sources: { 'coreboot.tar.xz': corebootSource },
   files: [
     'build.sh',
     'patches/0001-date-from-source-date-epoch.patch',

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fetchAnew } from '../fetchers/fetchSource.ts';
 import { temporaryFolder, writeFileAtomic } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
@@ -42,30 +43,49 @@ export async function resolveSources(step: Step, options: ProvisionOptions): Pro
 }
 
 /**
- * Puts changed digests and sizes into the recipe. A value is its own mark: the old one must stand there exactly once.
+ * Puts changed digests and sizes where the recipe has them: into recipe.ts, or into a module that several recipes share.
+ * A value is its own mark: the old one must stand there exactly once.
  *
  * @throws VmbuildError RECIPE_INVALID if it does not; nothing has been written then.
  */
 export async function writeSourceDigests(recipeFile: string, updates: readonly SourceUpdate[]): Promise<void> {
-  let text = await readFile(recipeFile, 'utf8');
+  const modules = await readModules(recipeFile);
+  const changed = new Map<string, string>();
   for (const { mount, from, to, size } of updates) {
     if (from === to) continue;
-    const replace = (what: string, pattern: RegExp, old: string, next: string): void => {
-      const count = text.match(pattern)?.length ?? 0;
-      if (count !== 1) {
+    const textOf = (file: string): string => changed.get(file) ?? modules.get(file) ?? '';
+    const replace = (what: string, files: readonly string[], pattern: RegExp, old: string, next: string): string => {
+      const counts = files.map((file) => textOf(file).match(pattern)?.length ?? 0);
+      const count = counts.reduce((sum, one) => sum + one, 0);
+      const file = files[counts.indexOf(1)];
+      if (count !== 1 || file === undefined) {
         throw new VmbuildError(
           'RECIPE_INVALID',
           `${recipeFile}: sources.${mount}: the ${what} ${old} stands there ${count} times, not once`,
           { hints: [`Put the new one in by hand: ${next}`] },
         );
       }
-      text = text.replace(pattern, next);
+      changed.set(file, textOf(file).replace(pattern, next));
+      return file;
     };
-    replace('digest', new RegExp(from, 'g'), from, to);
+    const file = replace('digest', [...modules.keys()], new RegExp(from, 'g'), from, to);
     if (size === undefined || size.from === size.to) continue;
     // TypeScript allows 1_000 for 1000.
     const digits = String(size.from).split('').join('_?');
-    replace('size', new RegExp(`\\b${digits}\\b`, 'g'), String(size.from), String(size.to));
+    replace('size', [file], new RegExp(`\\b${digits}\\b`, 'g'), String(size.from), String(size.to));
   }
-  await writeFileAtomic(recipeFile, text);
+  for (const [file, text] of changed) await writeFileAtomic(file, text);
+}
+
+/** The text of a recipe and of the modules of its project that it imports, by path. */
+async function readModules(recipeFile: string): Promise<ReadonlyMap<string, string>> {
+  const modules = new Map<string, string>();
+  const read = async (file: string): Promise<void> => {
+    if (modules.has(file)) return;
+    const text = await readFile(file, 'utf8');
+    modules.set(file, text);
+    for (const [, path = ''] of text.matchAll(/\bfrom '(\.\.?\/[^']+)'/g)) await read(join(dirname(file), path));
+  };
+  await read(recipeFile);
+  return modules;
 }

@@ -25,6 +25,26 @@ describe('writeSourceDigests', () => {
     expect(await readFile(file, 'utf8')).toBe(`// 12 of 1234\n{ sha256: '${NEW}', size: 7 }\n`);
   });
 
+  it('puts them into a module that recipes share, and leaves the recipe alone', async () => {
+    const folder = await temporary();
+    const [file, shared] = [join(folder, 'recipe.ts'), join(folder, 'shared.ts')];
+    await writeFile(shared, `export const source = { sha256: '${OLD}', size: 1_000 };\n`);
+    const text = `import { source } from './shared.ts';\nconst other = 1_000;\n`;
+    await writeFile(file, text);
+    await writeSourceDigests(file, [{ ...UPDATE, size: { from: 1000, to: 2000 } }]);
+    expect(await readFile(shared, 'utf8')).toBe(`export const source = { sha256: '${NEW}', size: 2000 };\n`);
+    expect(await readFile(file, 'utf8')).toBe(text);
+  });
+
+  it('writes nothing if the recipe and a shared module both have the old digest', async () => {
+    const folder = await temporary();
+    const [file, shared] = [join(folder, 'recipe.ts'), join(folder, 'shared.ts')];
+    await writeFile(shared, `export const digest = '${OLD}';\n`);
+    await writeFile(file, `import { digest } from './shared.ts';\nconst same = '${OLD}';\n`);
+    await expect(writeSourceDigests(file, [UPDATE])).rejects.toThrow(/stands there 2 times/);
+    expect(await readFile(shared, 'utf8')).toContain(OLD);
+  });
+
   it.each([
     ['not at all', `const a = 'nothing';`],
     ['twice', `const a = '${OLD}', b = '${OLD}';`],

@@ -1,6 +1,5 @@
 import { planSteps, refusal } from '../../build/plan.ts';
 import { errorMessage } from '../../model/errors.ts';
-import { filesOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -14,7 +13,7 @@ export async function lsCommand(options: GlobalOptions & { readonly json?: boole
       const step = await evaluator.evaluate(target);
       const plan = await planSteps([step], store);
       const statement = plan.find((planned) => planned.step === step)?.statement;
-      const size = statement && filesOf(statement).reduce((sum, file) => sum + file.annotations.size, 0);
+      const size = statement?.subject[0]?.annotations.size;
       // A target that its platform has no room for is there on purpose, to say so.
       const refused = refusal(plan);
       const state = refused !== undefined ? 'refused' : statement === undefined ? '-' : 'in store';
