@@ -20,6 +20,7 @@ const MODULES: readonly (readonly [names: readonly string[], load: () => Promise
   [['update'], () => import('./program/update.ts')],
   [['image'], () => import('./program/image.ts')],
   [['blob'], () => import('./program/blob.ts')],
+  [['inspect', 'compare', 'size'], () => import('./program/rom.ts')],
   [['gc', 'root'], () => import('./program/gc.ts')],
   [['store'], () => import('./program/store.ts')],
   [['doctor'], () => import('./program/doctor.ts')],

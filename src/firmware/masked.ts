@@ -3,9 +3,9 @@ import { type CbfsFile, readCbfs } from '../formats/cbfs.ts';
 import { findFlashMap } from '../formats/fmap.ts';
 import { hasFlashDescriptor, readFlashDescriptor } from '../formats/ifd.ts';
 import type { BlobSlots } from '../model/blobSlot.ts';
-import { canonicalJson, type Json } from '../model/canonicalJson.ts';
+import { canonicalJson } from '../model/canonicalJson.ts';
 import { type Digest, sha256 } from '../model/digest.ts';
-import { findFit, type FitPlace, maskedFit, withoutFitPointer } from './maskedFit.ts';
+import { findFit, type FitPlace, type MaskedFit, maskedFit, withoutFitPointer } from './maskedFit.ts';
 import { isCbfsArea } from './parts/openCbfs.ts';
 import { areaApart, fileSlot } from './setApart.ts';
 
@@ -17,12 +17,37 @@ export function maskedDigest(image: Uint8Array, slots: BlobSlots): Digest {
   return sha256(canonicalJson(maskedDocument(image, slots)));
 }
 
+/** What is ours of an image, without what depends on vendor blobs. */
+export type MaskedDocument = {
+  readonly format: 1;
+  /** Bytes of the image. */
+  readonly size: number;
+  readonly slots: readonly string[];
+  readonly areas: readonly MaskedArea[];
+  /** Digests of what lies outside of all areas. */
+  readonly rest: readonly Digest[];
+};
+
+/** An area: run-time data, a slot, plain content, or files. */
+export type MaskedArea = {
+  readonly name: string;
+  readonly runtime?: true;
+  readonly slot?: string;
+  readonly content?: Digest;
+  readonly files?: readonly MaskedFile[];
+  /** What does not add up in the file system, which a sound one has nothing of. */
+  readonly stray?: readonly string[];
+};
+
+/** A file of a file system. The content is a digest, but for the table of microcode, which stands there itself. */
+type MaskedFile = { readonly name: string; readonly header: Digest; readonly content: Digest | MaskedFit };
+
 /**
  * The document that the masked digest is of: the areas of the flash map that hold no other, with their content or their files; the
  * files sorted by name, without their places, and without erased room. Slots and run-time areas stand there by name alone, whether or
  * not there is something in them. An image without a flash map is divided by its descriptor, or else not at all.
  */
-export function maskedDocument(bytes: Uint8Array, slots: BlobSlots): Json {
+export function maskedDocument(bytes: Uint8Array, slots: BlobSlots): MaskedDocument {
   const image: Image = { bytes, fit: findFit(bytes), slots };
   const leaves = leafPlaces(bytes);
   return {
@@ -47,8 +72,6 @@ interface Image {
   readonly fit: FitPlace | undefined;
   readonly slots: BlobSlots;
 }
-
-type Members = { readonly [key: string]: Json };
 
 /** The places that hold no other; of two that are the same, the later one. */
 function leafPlaces(image: Uint8Array): readonly Place[] {
@@ -87,7 +110,7 @@ function uncovered(image: Uint8Array, leaves: readonly Place[]): readonly Digest
   return gaps.filter((gap) => !isErased(gap)).map((gap) => sha256(gap));
 }
 
-function maskedArea(image: Image, { name, offset, end }: Place): Members {
+function maskedArea(image: Image, { name, offset, end }: Place): Omit<MaskedArea, 'name'> {
   const { bytes, fit, slots } = image;
   const apart = areaApart(name, slots);
   if (apart === 'runtime') return { runtime: true };
@@ -96,8 +119,7 @@ function maskedArea(image: Image, { name, offset, end }: Place): Members {
   return { content: sha256(withoutFitPointer(bytes, fit, offset, end)) };
 }
 
-/** A file system: its files, and under `stray` what does not add up, which a sound one has nothing of. */
-function maskedFiles(image: Image, base: number, end: number): Members {
+function maskedFiles(image: Image, base: number, end: number): Pick<MaskedArea, 'files' | 'stray'> {
   const { bytes, slots } = image;
   const area = bytes.subarray(base, end);
   const files = readCbfs(area);
@@ -116,7 +138,7 @@ function maskedFile(
   base: number,
   { name, offset, headerSize, content }: CbfsFile,
   isBlob: (offset: number) => boolean,
-): Members & { readonly name: string } {
+): MaskedFile {
   const start = base + offset + headerSize;
   const end = start + content.length;
   return {
@@ -134,8 +156,8 @@ const HEADER_SIZE_AT = 20;
 const FILE_ALIGNMENT = 64;
 
 /** Files and room follow one another without a gap but for alignment, which is erased. */
-function strayIn(area: Uint8Array, files: readonly CbfsFile[]): readonly Json[] {
-  const stray: Json[] = [];
+function strayIn(area: Uint8Array, files: readonly CbfsFile[]): readonly string[] {
+  const stray: string[] = [];
   let end = 0;
   for (const file of files) {
     const gap = area.subarray(end, file.offset);

@@ -1,6 +1,5 @@
 import { FormatError, isFilledWith, slice } from '../formats/binary.ts';
 import { readFit } from '../formats/fit.ts';
-import type { Json } from '../model/canonicalJson.ts';
 
 /** The table by which the processor finds microcode, and the pointer to it, both in bytes from the beginning of the image. */
 export interface FitPlace {
@@ -8,6 +7,17 @@ export interface FitPlace {
   readonly table: number;
   readonly entries: readonly { readonly offset: number | undefined }[];
 }
+
+/** The table, all but what depends on blobs; bytes in hexadecimal. */
+export type MaskedFit = {
+  /** Without the number of entries and the checksum. */
+  readonly header: string;
+  readonly entries: readonly string[];
+  /** Bytes that the table may take. */
+  readonly room: number;
+  /** What stands behind the entries, if that is not zeros. */
+  readonly unused?: string;
+};
 
 /** Fields of an entry, which the header of the table is as well (Firmware Interface Table BIOS Specification, chapter 4). */
 const ENTRY = 16;
@@ -43,11 +53,7 @@ export function withoutFitPointer(
 }
 
 /** The table without what depends on blobs: entries that point into one, how many entries there are, the checksum over all. */
-export function maskedFit(
-  content: Uint8Array,
-  { entries }: FitPlace,
-  isBlob: (offset: number) => boolean,
-): { readonly [key: string]: Json } {
+export function maskedFit(content: Uint8Array, { entries }: FitPlace, isBlob: (offset: number) => boolean): MaskedFit {
   const room = slice(content, 0, content.length, 'the FIT');
   const unused = room.subarray((entries.length + 1) * ENTRY);
   return {

@@ -1,18 +1,14 @@
-import { open } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { supplyCommand } from '../../build/takeBlobs.ts';
 import { recogniseBlob, refused } from '../../firmware/recogniseBlob.ts';
 import { sha256, shortDigest } from '../../model/digest.ts';
-import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import type { Platform } from '../../model/recipe.ts';
 import { adoptBlob, type Binding, changeBindings, readBindings } from '../../store/blobs.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
+import { readFlashFile } from '../readFlashFile.ts';
 import type { GlobalOptions } from '../settings.ts';
-
-/** More than any flash chip has; whoever names a disk image by mistake should not wait for it to be read. */
-const LARGEST = 256 * 1024 * 1024;
 
 /** `vmbuild blob add`: takes a file apart and binds its parts to the slots that they fill. */
 export async function blobAdd(
@@ -22,7 +18,7 @@ export async function blobAdd(
 ): Promise<void> {
   const { project, store } = await openContext(options, 'write');
   const platform = await project.platform(name);
-  const bytes = await readBlob(resolve(file));
+  const bytes = await readFlashFile(resolve(file), refused);
   const { slots, notes } = recogniseBlob(platform, { name: file, bytes }, options.slot);
   using interrupt = interruptSignal();
   const of = { name: basename(file), sha256: sha256(bytes), size: bytes.length };
@@ -109,17 +105,4 @@ function licenceOf(platform: Platform, slot: string): string {
 
 function partRow([mount, { sha256: digest, size, offset }]: [string, Binding['parts'][string]]): string[] {
   return [`  ${mount}`, shortDigest(digest), formatBytes(size), `at 0x${offset.toString(16)}`];
-}
-
-async function readBlob(path: string): Promise<Buffer> {
-  try {
-    await using file = await open(path);
-    const stat = await file.stat();
-    if (stat.isDirectory()) throw refused(`${path} is a folder`);
-    if (stat.size > LARGEST) throw refused(`${path} has ${formatBytes(stat.size)}, more than any flash chip`);
-    return await file.readFile();
-  } catch (error) {
-    if (error instanceof VmbuildError) throw error;
-    throw new VmbuildError('USAGE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
-  }
 }

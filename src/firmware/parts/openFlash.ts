@@ -27,7 +27,8 @@ export function openFlash(image: Uint8Array, opening: Opening): Opened | undefin
   const map = findFlashMap(image);
   if (map === undefined && !hasFlashDescriptor(image)) return undefined;
   const problems: string[] = [];
-  const places = [...regions(image, problems), ...areas(image, map, problems)];
+  const byMap = opening.division === 'map' && map !== undefined;
+  const places = [...(byMap ? [] : regions(image, problems)), ...areas(image, map, problems)];
   return {
     parts: tile(
       image,

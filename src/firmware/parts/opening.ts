@@ -4,6 +4,9 @@ import type { Opened } from './part.ts';
 /** Looks into content of a kind that its holder does not tell. */
 export type OpenContent = (content: Uint8Array, opening: Opening) => Opened;
 
+/** By what a flash image is divided. */
+export type Division = 'descriptor-and-map' | 'map';
+
 /** Everything that one image may unpack to, in bytes: many times what fits into flash, and little enough for any machine. */
 const UNPACKED_LIMIT = 1024 ** 3;
 /** Of one part. */
@@ -16,11 +19,14 @@ const DEEPEST = 32;
  * a part, and not with the machine's memory.
  */
 export class Opening {
+  /** How the flash is divided: by its descriptor and its flash map, or by the map alone if it has one. */
+  readonly division: Division;
   readonly #openContent: OpenContent;
   readonly #left: { bytes: number };
   readonly #depth: number;
 
-  constructor(openContent: OpenContent, left = { bytes: UNPACKED_LIMIT }, depth = 0) {
+  constructor(openContent: OpenContent, division: Division, left = { bytes: UNPACKED_LIMIT }, depth = 0) {
+    this.division = division;
     this.#openContent = openContent;
     this.#left = left;
     this.#depth = depth;
@@ -33,7 +39,7 @@ export class Opening {
    */
   deeper(): Opening {
     if (this.#depth >= DEEPEST) throw new FormatError(`more than ${DEEPEST} things lie in one another here`);
-    return new Opening(this.#openContent, this.#left, this.#depth + 1);
+    return new Opening(this.#openContent, this.division, this.#left, this.#depth + 1);
   }
 
   /** Looks into content of a kind that its holder does not tell. */

@@ -143,3 +143,8 @@ export function* walk(root: Part, path: readonly string[] = []): Generator<{ par
   yield { part: root, path: here };
   for (const part of root.parts) yield* walk(part, here);
 }
+
+/** True for the whole image and the places in flash that have names, in which files lie. */
+export function isFlash({ kind }: Part): boolean {
+  return kind === 'image' || kind === 'region' || kind === 'area';
+}

@@ -1,7 +1,7 @@
 import { FormatError, hex, slice } from '../../formats/binary.ts';
 import { readFit } from '../../formats/fit.ts';
 import { openContent } from './openContent.ts';
-import { Opening } from './opening.ts';
+import { type Division, Opening } from './opening.ts';
 import { type Facts, type Opened, Part } from './part.ts';
 
 /**
@@ -9,9 +9,11 @@ import { type Facts, type Opened, Part } from './part.ts';
  * of these on its own. Nothing is unpacked before it is asked for.
  *
  * @param name what the image is called: a file's name.
+ * @param division `map`: regions of a flash descriptor are left out if there is a flash map, so that an image with a descriptor has
+ * the same tree as one without.
  */
-export function readRom(image: Uint8Array, name: string): Part {
-  const opening = new Opening(openContent);
+export function readRom(image: Uint8Array, name: string, division: Division = 'descriptor-and-map'): Part {
+  const opening = new Opening(openContent, division);
   return new Part({ name, kind: 'image', offset: 0, content: image, open: () => openImage(image, opening) });
 }
 

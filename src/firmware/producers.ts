@@ -1,0 +1,75 @@
+import { FormatError } from '../formats/binary.ts';
+import { readBzImage } from '../formats/bzImage.ts';
+import type { BlobSlots } from '../model/blobSlot.ts';
+import { type Digest, sha256 } from '../model/digest.ts';
+import { isFlash, type Part } from './parts/part.ts';
+import { readRom } from './parts/readRom.ts';
+import { fileSlot } from './setApart.ts';
+
+/** Where the bytes of a part are from: a file of the artifact of a target, or a vendor blob. */
+export type Producer = { readonly target: string; readonly file: string } | { readonly slot: string };
+
+/** A file of an artifact. */
+export interface MadeFile {
+  readonly target: string;
+  readonly name: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly read: () => Promise<Uint8Array>;
+}
+
+/**
+ * Finds out which recipe made the parts of an image, by content: a part that has the bytes of a file of an artifact in the image's build
+ * graph is from there. Of a kernel, coreboot keeps the part behind the boot sector; and what coreboot built itself is found in the
+ * images that are inputs of this one.
+ *
+ * @param files of the whole build graph, inputs before what is made of them: who had the bytes first made them.
+ */
+export async function findProducers(
+  root: Part,
+  files: readonly MadeFile[],
+  slots: BlobSlots,
+): Promise<ReadonlyMap<Part, Producer>> {
+  const makers = new Map<Digest, Producer>();
+  for (const file of files) await learn(file, root, makers);
+  const producers = new Map<Part, Producer>();
+  const attribute = (part: Part): void => {
+    if (part.kind === 'free' || part.content.length === 0) return;
+    const slot = part.kind === 'cbfs-file' ? fileSlot(part.name, slots) : undefined;
+    const producer = slot === undefined ? makers.get(part.digest) : { slot };
+    if (producer !== undefined) producers.set(part, producer);
+    // A payload is of segments of several recipes. What is in one of these is from where it is from, and need not be unpacked.
+    if (producer === undefined || isFlash(part) || part.kind === 'cbfs-file') part.parts.forEach(attribute);
+  };
+  attribute(root);
+  return producers;
+}
+
+async function learn(file: MadeFile, root: Part, makers: Map<Digest, Producer>): Promise<void> {
+  const producer = { target: file.target, file: file.name };
+  const note = (digest: Digest): void => void (makers.has(digest) || makers.set(digest, producer));
+  note(file.digest);
+  if (file.size > root.content.length) return;
+  if (file.size === root.content.length && file.digest !== root.digest) {
+    noteFiles(readRom(await file.read(), file.name), note);
+  } else if (file.name.startsWith('bzImage')) {
+    const kernel = programOf(await file.read());
+    if (kernel !== undefined) note(sha256(kernel));
+  }
+}
+
+/** The files of a flash image's file systems. */
+function noteFiles(part: Part, note: (digest: Digest) => void): void {
+  if (part.kind === 'cbfs-file') note(part.digest);
+  else for (const inner of part.parts) noteFiles(inner, note);
+}
+
+/** What a boot loader puts into memory of a bzImage, without the boot sector and setup code before it. */
+function programOf(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return bytes.subarray(readBzImage(bytes).setupSize);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
