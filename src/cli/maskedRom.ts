@@ -33,3 +33,10 @@ export async function maskedRom(
   const { maskedDigest } = await import('../firmware/masked.ts');
   return { file, masked: maskedDigest(image, slots) };
 }
+
+/** Both digests of an image belong together: the whole one stands above this line. */
+export function maskedText(rom: MaskedRom | undefined): string {
+  return rom === undefined
+    ? ''
+    : `  masked digest of ${rom.file}, without vendor blobs and what the machine writes:\n    ${rom.masked}\n`;
+}

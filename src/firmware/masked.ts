@@ -29,7 +29,7 @@ export type MaskedDocument = {
 };
 
 /** An area: run-time data, a slot, plain content, or files. */
-export type MaskedArea = {
+type MaskedArea = {
   readonly name: string;
   readonly runtime?: true;
   readonly slot?: string;

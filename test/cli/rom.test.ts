@@ -26,18 +26,18 @@ async function project(options: TestRom = OWN): Promise<Fixture> {
   return made;
 }
 
-async function setImage({ write, root }: Fixture, options: TestRom): Promise<void> {
+async function setImage(made: Fixture, options: TestRom): Promise<void> {
   const recipe = {
     description: 'an image',
     image: 'base',
     files: ['test.rom'],
     command: ['cp', '/recipe/test.rom', '/out/'],
   };
-  await write(
+  await made.write(
     'image/recipe.ts',
     `import { definePlatformRecipe } from 'vmbuild';\nexport default definePlatformRecipe(() => (${JSON.stringify(recipe)}));\n`,
   );
-  await writeFile(join(root.recipes, 'image', 'test.rom'), testRom(options));
+  await writeFile(join(made.root.recipes, 'image', 'test.rom'), testRom(options));
 }
 
 async function realised(options?: TestRom): Promise<{ readonly cli: Cli; readonly made: Fixture }> {

@@ -15,6 +15,7 @@ import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
 import { evaluateAll, openContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
+import { type MaskedRom, maskedRom, maskedText } from '../maskedRom.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
 import { copyArtifacts } from './copyArtifacts.ts';
 
@@ -38,7 +39,7 @@ export async function realizeCommand(
   options: RealizeOptions,
   version: string,
 ): Promise<void> {
-  const { evaluator, store } = await openContext(options, options.dryRun === true ? 'read' : 'write');
+  const { project, evaluator, store } = await openContext(options, options.dryRun === true ? 'read' : 'write');
   const steps = await evaluateAll(evaluator, targets);
   if (options.dryRun === true) return dryRun(steps, store, options.json === true);
 
@@ -66,8 +67,13 @@ export async function realizeCommand(
   }
   const named = results.filter((result) => steps.some((step) => step.hash === result.step.hash));
   const copied = options.output === undefined ? undefined : await copyArtifacts(named, options.output);
-  if (options.json === true) return printJson(named, copied);
-  printSummary(results, named, performance.now() - start, copied);
+  const masked = new Map<RealisedStep, MaskedRom>();
+  for (const result of named) {
+    const rom = await maskedRom(result.step, result.statement, result.path, project);
+    if (rom !== undefined) masked.set(result, rom);
+  }
+  if (options.json === true) return printJson(named, masked, copied);
+  printSummary(results, { named, masked, elapsedMs: performance.now() - start, copied });
 }
 
 /**
@@ -80,9 +86,17 @@ function defaultJobs(): number {
 
 function printSummary(
   results: readonly RealisedStep[],
-  named: readonly RealisedStep[],
-  elapsedMs: number,
-  copied: string | undefined,
+  {
+    named,
+    masked,
+    elapsedMs,
+    copied,
+  }: {
+    readonly named: readonly RealisedStep[];
+    readonly masked: ReadonlyMap<RealisedStep, MaskedRom>;
+    readonly elapsedMs: number;
+    readonly copied: string | undefined;
+  },
 ): void {
   const out = (text: string): void => void process.stdout.write(text);
   const executed = results.filter((result) => result.how !== 'reused');
@@ -91,11 +105,13 @@ function printSummary(
       formatTable(executed.map(({ step, how, durationMs }) => [`  ${step.target}`, how, formatDuration(durationMs)])),
     );
   }
-  for (const { step, artifact, path, statement } of named) {
+  for (const result of named) {
+    const { step, artifact, path, statement } = result;
     out(`${step.target}  ${artifact}\n`);
     for (const file of filesOf(statement)) {
       out(`  ${path}/${file.name}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
     }
+    out(maskedText(masked.get(result)));
     if (step.flashBudget !== undefined) out(`  flash:\n${budgetTable(step.flashBudget, budgetRows(step, results))}\n`);
     out(licenceLine(step, licenceOf(statement)));
     const lacking = Object.keys(step.lacks);
@@ -118,8 +134,13 @@ function licenceLine({ takes }: Step, licence: LicenceClass): string {
   return `  made with ${made}: ${licence}, ${LICENCE_MEANINGS[licence]}\n`;
 }
 
-function printJson(named: readonly RealisedStep[], copied: string | undefined): void {
-  for (const { step, buildKey, artifact, path, how, statement } of named) {
+function printJson(
+  named: readonly RealisedStep[],
+  masked: ReadonlyMap<RealisedStep, MaskedRom>,
+  copied: string | undefined,
+): void {
+  for (const realised of named) {
+    const { step, buildKey, artifact, path, how, statement } = realised;
     const files = filesOf(statement).map(({ name, digest, annotations }) => ({
       name,
       sha256: digest.sha256,
@@ -134,6 +155,7 @@ function printJson(named: readonly RealisedStep[], copied: string | undefined): 
       path,
       copiedTo: copied,
       files,
+      masked: masked.get(realised)?.masked,
       lacks: step.lacks,
       takes: Object.keys(step.takes),
       licence: licenceOf(statement),

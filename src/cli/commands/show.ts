@@ -3,20 +3,22 @@ import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '
 import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
+import { maskedRom, maskedText } from '../maskedRom.ts';
 import type { GlobalOptions } from '../settings.ts';
 
 /** `vmbuild show`: what a target is, what it is made of, and what the store knows of it. */
 export async function showCommand(target: string, options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
-  const { evaluator, store } = await openContext(options, 'read');
+  const { project, evaluator, store } = await openContext(options, 'read');
   const step = await evaluator.evaluate(target);
   const plan = await planSteps([step], store);
   const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
+  const { statement } = planned;
+  const masked = statement && (await maskedRom(step, statement, store.layout.tree(artifactOf(statement)), project));
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify(asJson(planned, plan), null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ ...asJson(planned, plan), masked: masked?.masked }, null, 2)}\n`);
     return;
   }
   const { derivation, image, inputs, sources } = step;
-  const { statement } = planned;
   const licence = licenceNow(planned);
   const inputDigest = (hash: string): string => {
     const input = plan.find((candidate) => candidate.step.hash === hash)?.statement;
@@ -51,6 +53,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
     const path = `${store.layout.tree(artifactOf(statement))}/${file.name}`;
     process.stdout.write(`  ${path}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
   }
+  process.stdout.write(maskedText(masked));
 }
 
 /** What the recipes say, and what is on record for the same bytes. */
