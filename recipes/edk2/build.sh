@@ -35,9 +35,11 @@ make -s -C BaseTools/Source/C "-j$VMBUILD_JOBS" > ../basetools.log 2>&1 ||
 # Without iSCSI: that driver only ever starts when QEMU's fw_cfg asks for it, which gokvm does not
 # have. It is also the one module whose PCD has two default values of different length, and which of
 # them decides the size of the generated array is a race.
+# The shell waits 5 seconds for a key before it looks for startup.nsh; nobody is there to press one.
 options=(
   -a X64 -t GCC5 -b RELEASE -p OvmfPkg/CloudHv/CloudHvX64.dsc -n "$VMBUILD_JOBS"
   -D NETWORK_ISCSI_ENABLE=FALSE
+  --pcd gEfiShellPkgTokenSpaceGuid.PcdShellDefaultDelay=0
 )
 build "${options[@]}" > ../build.log 2>&1 ||
   { grep -n -i -B5 -A20 'error' ../build.log | head -n 150 >&2 || true

@@ -11,6 +11,11 @@ export default defineRecipe({
       snapshot: '20261122T000000Z',
     }),
   },
-  files: ['build.sh', 'patches/0001-no-brotli.patch', 'patches/0002-genfw-leaf-name.patch'],
+  files: [
+    'build.sh',
+    'patches/0001-no-brotli.patch',
+    'patches/0002-genfw-leaf-name.patch',
+    'patches/0003-restore-cr8-if-changed.patch',
+  ],
   command: ['bash', '/recipe/build.sh'],
 });

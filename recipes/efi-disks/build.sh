@@ -24,16 +24,8 @@ for inode in $((root)) $((root + 1)) $((root + 2)) $((root + 3)); do
 done
 
 mkdir top
-cp -p CLOUDHV.fd top/
-touch -d "@$SOURCE_DATE_EPOCH" top
-truncate -s 32M ext4
-# lazy_itable_init: all inode tables are written now, so none is left to the kernel that mounts it
-E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L vmboot -U "$uuid" \
-  -E "hash_seed=$uuid,lazy_itable_init=0,root_owner=0:0" -d top ext4
-# mke2fs copies owner and all times of the file, and the time of its last change cannot be set outside.
-for field in 'uid 0' 'gid 0' "atime @$SOURCE_DATE_EPOCH" "ctime @$SOURCE_DATE_EPOCH"; do
-  E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH debugfs -w -R "set_inode_field CLOUDHV.fd $field" ext4 2>/dev/null
-done
+cp CLOUDHV.fd top/
+/recipe/make-ext4.sh top ext4 32M vmboot
 
 truncate -s 64M vfat
 mkfs.vfat --invariant -F 32 -n VMBOOT vfat >/dev/null

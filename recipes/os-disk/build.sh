@@ -8,10 +8,7 @@
 # Every id is given, and every time is $SOURCE_DATE_EPOCH.
 set -euo pipefail
 
-fail() { printf 'os-disk: %s\n' "$*" >&2; exit 1; }
-
-readonly uuid=0b5d1ac3-4f27-4c68-8a52-766d62726f6f
-export E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK=1
+export MTOOLS_SKIP_CHECK=1
 for name in linux systemd-boot busybox; do dpkg-deb -x "/in/$name.deb" debian; done
 kernel=$(echo debian/boot/vmlinuz-*)
 modules=$(echo debian/lib/modules/*)
@@ -58,16 +55,5 @@ truncate -s 64M vfat
 mkfs.vfat --invariant -F 32 -n ESP vfat >/dev/null
 mcopy -m -s -i vfat esp/* ::
 
-normalise top
-truncate -s 64M ext4
-mke2fs -q -t ext4 -L root -U "$uuid" -E "hash_seed=$uuid,lazy_itable_init=0,root_owner=0:0" -d top ext4
-# mke2fs copies the owner and all times, and the time of the last change cannot be set outside.
-(cd top && find . -mindepth 1 -printf '/%P\n' | LC_ALL=C sort) | while read -r path; do
-  for field in 'uid 0' 'gid 0' "atime @$SOURCE_DATE_EPOCH" "ctime @$SOURCE_DATE_EPOCH"; do
-    printf 'set_inode_field %s %s\n' "$path" "$field"
-  done
-done > commands
-debugfs -w -f commands ext4 >/dev/null 2>debugfs.log
-e2fsck -fn ext4 >fsck.log 2>&1 || { cat debugfs.log fsck.log; fail 'the root file system is damaged'; }
-
+/recipe/make-ext4.sh top ext4 64M root
 python3 /recipe/gpt.py /out/os.img esp:vfat linux:ext4

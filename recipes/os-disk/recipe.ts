@@ -24,6 +24,13 @@ export default defineRecipe({
       snapshot: '20261122T000000Z',
     }),
   },
-  files: ['build.sh', 'gpt.py', 'initramfs-init', 'init', 'dhcp'],
+  files: [
+    'build.sh',
+    { from: 'shared/gpt.py', to: 'gpt.py' },
+    { from: 'shared/make-ext4.sh', to: 'make-ext4.sh' },
+    'initramfs-init',
+    'init',
+    'dhcp',
+  ],
   command: ['bash', '/recipe/build.sh'],
 });

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Builds the initramfs: u-root's init, shell and tools, and vmboot with gokvm, in one Go binary.
+# Builds the initramfs: u-root's init, shell and tools, and vmboot with gokvm, in one Go binary; beside it the
+# firmware that vmboot falls back to.
 #   /in/go                 the Go toolchain (GOROOT)
 #   /in/gomod              every module of go.sum, in the layout of a module proxy
+#   /in/gokvm              gokvm with our patches
+#   /in/vmboot             vmboot's source, a package of the module
+#   /in/edk2/CLOUDHV.fd
 #   /recipe/go.mod,go.sum  exactly which modules
 #   /recipe/commands.txt   which commands
 #   /recipe/uinit          what runs at boot
@@ -18,23 +22,25 @@ export GOOS=linux GOARCH=amd64 GOAMD64=v1 CGO_ENABLED=0
 export PATH="$GOROOT/bin:$PATH"
 
 # go may write to both, so it gets copies; that it had no reason to is checked below.
-mkdir module
+mkdir -p module/vmboot
 cp /recipe/go.mod /recipe/go.sum module/
+cp /in/vmboot/*.go module/vmboot/
 cd module
+go mod edit -replace github.com/bobuhiro11/gokvm=/in/gokvm
+cp go.mod ../go.mod.wanted
 
 go build -o ../mkuimage github.com/u-root/mkuimage/cmd/mkuimage
 
 mapfile -t commands < <(grep -v -e '^#' -e '^$' /recipe/commands.txt)
 # -initcmd: without it the archive has no /init. -trimpath in mkuimage itself makes GOROOT necessary.
 ../mkuimage -o /build/initramfs.cpio -format cpio -initcmd init -defaultsh gosh \
-  -files /recipe/uinit:bin/uinit "${commands[@]}"
+  -files /recipe/uinit:bin/uinit -files /in/edk2/CLOUDHV.fd:lib/firmware/CLOUDHV.fd "${commands[@]}"
 
-for file in go.mod go.sum; do
-  cmp "$file" "/recipe/$file" || fail "$file does not list exactly what the build uses"
-done
+cmp go.mod ../go.mod.wanted || fail 'go.mod does not list exactly what the build uses'
+cmp go.sum /recipe/go.sum || fail 'go.sum does not list exactly what the build uses'
 
 cd ..
-for path in init bin/uinit bbin/bb bbin/vmboot bbin/gosh; do
+for path in init bin/uinit bbin/bb bbin/vmboot bbin/gosh lib/firmware/CLOUDHV.fd; do
   # an archive member: magic, thirteen numbers of eight digits, name, NUL
   grep -qaP "070701[0-9A-Fa-f]{104}$path\\x00" initramfs.cpio || fail "$path is missing from the initramfs"
 done

@@ -1,8 +1,9 @@
 import { defineRecipe, gomod, goToolchain } from 'vmbuild';
 
 export default defineRecipe({
-  description: 'initramfs with u-root, and vmboot with gokvm started at boot',
+  description: 'initramfs with u-root, vmboot with gokvm started at boot, and CLOUDHV.fd for machines without a disk',
   image: 'base',
+  inputs: { gokvm: 'gokvm', vmboot: 'vmboot', edk2: 'edk2' },
   sources: {
     go: goToolchain({
       version: 'go1.26.8',

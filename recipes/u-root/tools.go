@@ -37,5 +37,5 @@ import (
 	_ "github.com/u-root/u-root/cmds/core/sleep"
 	_ "github.com/u-root/u-root/cmds/core/sync"
 	_ "github.com/u-root/u-root/cmds/core/umount"
-	_ "github.com/u-root/u-root/cmds/exp/vmboot"
+	_ "vmbuild/initramfs/vmboot"
 )

@@ -9,6 +9,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   RECIPE_CYCLE: 2,
   RECIPE_DUPLICATE: 2,
   BUILD_FAILED: 3,
+  BOOT_FAILED: 3,
   OUTPUT_INVALID: 3,
   LIMIT_WALL: 3,
   LIMIT_SILENCE: 3,

@@ -17,6 +17,7 @@ interface CommandModule {
 const MODULES: readonly (readonly [names: readonly string[], load: () => Promise<CommandModule>])[] = [
   [['realize', 'realise'], () => import('./program/realize.ts')],
   [['ls', 'show', 'log'], () => import('./program/look.ts')],
+  [['boot'], () => import('./program/boot.ts')],
   [['update'], () => import('./program/update.ts')],
   [['image'], () => import('./program/image.ts')],
   [['blob'], () => import('./program/blob.ts')],

@@ -21,7 +21,7 @@ export interface MadeFile {
 /**
  * Finds out which recipe made the parts of an image, by content: a part that has the bytes of a file of an artifact in the image's build
  * graph is from there. Of a kernel, coreboot keeps the part behind the boot sector; and what coreboot built itself is found in the
- * images that came before this one.
+ * images that are inputs of this one.
  *
  * @param files of the whole build graph, inputs before what is made of them: who had the bytes first made them.
  */
@@ -48,10 +48,9 @@ export async function findProducers(
 async function learn(file: MadeFile, root: Part, makers: Map<Digest, Producer>): Promise<void> {
   const producer = { target: file.target, file: file.name };
   const note = (digest: Digest): void => void (makers.has(digest) || makers.set(digest, producer));
-  if (makers.has(file.digest)) return;
   note(file.digest);
   if (file.size > root.content.length) return;
-  if (file.size === root.content.length) {
+  if (file.size === root.content.length && file.digest !== root.digest) {
     noteFiles(readRom(await file.read(), file.name), note);
   } else if (file.name.startsWith('bzImage')) {
     const kernel = programOf(await file.read());

@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   LIMIT_LOG: 'a build step printed more than it may',
   LIMIT_OUTPUT: 'a build step left more in /out than it may',
   LIMIT_UNENFORCEABLE: 'a recipe requires a limit that the executor cannot keep',
+  BOOT_FAILED: 'a machine did not boot as it was expected to',
   OUTPUT_INVALID: 'a build step left something in /out that cannot be an artifact',
   NOT_REPRODUCED: 'a rebuild gave other bytes than the recorded build',
   EXECUTOR_UNAVAILABLE: 'the chosen executor does not work on this machine',

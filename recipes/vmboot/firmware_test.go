@@ -89,3 +89,27 @@ func TestAbsentFirmware(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestReadConfig(t *testing.T) {
+	path := filepath.Join(t.TempDir(), configName)
+	f := &found{}
+	f.readConfig("here", path)
+
+	if f.config != "" {
+		t.Fatal("a file that is not there was read")
+	}
+
+	for _, tt := range []struct{ content, want string }{
+		{strings.Repeat("x", maxConfig+1), ""},
+		{"memory = 1G", "memory = 1G"},
+		{"memory = 2G", "memory = 1G"},
+	} {
+		if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+
+		if f.readConfig("here", path); f.config != tt.want {
+			t.Fatalf("%q: %q", tt.content[:1], f.config)
+		}
+	}
+}

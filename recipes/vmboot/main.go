@@ -1,11 +1,12 @@
 // Command vmboot starts the virtual machine that the computer exists for: EDK2's UEFI firmware under
-// gokvm, with the computer's disks.
+// gokvm, with the computer's disks and network cards.
 //
 // It looks for CLOUDHV.fd at the top of every file system, and falls back to the copy that lies beside it
 // in the flash. It writes to no disk itself: file systems are mounted read-only, and not any more when the
 // machine starts.
 //
-// Options are flags (--memory 2G) or words of the kernel's command line (vmboot.memory=2G); flags win.
+// Options are flags (--memory 2G), words of the kernel's command line (vmboot.memory=2G), or lines of a file
+// vmboot.conf at the top of a file system (memory = 2G); flags win, and the file comes last.
 // Exit status: 0 the machine has shut down, 1 it could not be started or has failed; a reset starts again.
 package main
 
@@ -44,7 +45,7 @@ func say(format string, args ...any) {
 }
 
 func run(args []string) error {
-	options, err := readOptions(args)
+	options, err := readOptions("", args)
 	if err != nil {
 		return err
 	}
@@ -53,13 +54,21 @@ func run(args []string) error {
 		return err
 	}
 
+	found, err := findFirmware(options)
+	if err != nil {
+		return err
+	}
+
+	if options, err = readOptions(found.config, args); err != nil {
+		return err
+	}
+
 	memory, err := guestMemory(options)
 	if err != nil {
 		return err
 	}
 
-	firmware, err := findFirmware(options, memory)
-	if err != nil {
+	if err := checkFile(found.firmware, min(memory, lowMemory)); err != nil {
 		return err
 	}
 
@@ -68,17 +77,19 @@ func run(args []string) error {
 		return err
 	}
 
-	config := vmm.Config{
+	console := &watchdog{console: os.Stdout, limit: options.watchdog}
+	machine := vmm.New(vmm.Config{
 		Dev:     kvmDevice,
-		Kernel:  firmware,
+		Kernel:  found.firmware,
 		NCPUs:   options.cpus,
 		MemSize: int(memory),
 		Disks:   disks,
-	}
+		Taps:    connectCards(options),
+		Console: console,
+	})
 
 	say("starting a machine with %d MiB and %d CPU", memory>>20, options.cpus)
 
-	machine := vmm.New(config)
 	if err := machine.Init(); err != nil {
 		return fmt.Errorf("the machine cannot be made: %w", err)
 	}
@@ -86,6 +97,9 @@ func run(args []string) error {
 	if err := machine.Setup(); err != nil {
 		return fmt.Errorf("the firmware cannot be loaded: %w", err)
 	}
+
+	console.stop = machine.Stop
+	console.start()
 
 	return machine.Boot()
 }

@@ -7,14 +7,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bobuhiro11/gokvm/machine"
 	"golang.org/x/sys/unix"
 )
 
 const (
 	// Below it EDK2 finds no room for itself.
 	minMemory = 128 << 20
-	// gokvm has no memory above the hole for PCI devices, which begins at 3 GiB.
-	maxMemory = 3 << 30
+	// What is below the hole for PCI devices; a firmware has to be there.
+	lowMemory = 3 << 30
 )
 
 var (
@@ -34,7 +35,7 @@ func guestMemory(o *options) (uint64, error) {
 		return 0, err
 	}
 
-	return chooseMemory(o, available)
+	return chooseMemory(o, available, uint64(machine.MaxMemSize()))
 }
 
 // availableMemory reads MemAvailable out of /proc/meminfo, in bytes.
@@ -50,7 +51,7 @@ func availableMemory(info string) (uint64, error) {
 	return 0, fmt.Errorf("%w: /proc/meminfo does not say how much is available", errMemory)
 }
 
-func chooseMemory(o *options, available uint64) (uint64, error) {
+func chooseMemory(o *options, available, maxMemory uint64) (uint64, error) {
 	memory := o.memory
 
 	if memory == 0 {

@@ -20,16 +20,27 @@ const (
 	fileName = "CLOUDHV.fd"
 	// inFlash is the copy that came with this system.
 	inFlash = "/lib/firmware/" + fileName
+	// configName is a file with options, at the top of a file system.
+	configName = "vmboot.conf"
+	maxConfig  = 64 << 10
 	// maxFirmware is far more than any firmware has; the file is held in memory.
 	maxFirmware = 64 << 20
 )
 
 var errFirmware = errors.New("no firmware")
 
-// findFirmware returns the path of a checked firmware file that no mounted disk is needed for.
-func findFirmware(o *options, memory uint64) (string, error) {
+// found is what a search for the firmware has come upon.
+type found struct {
+	// firmware is the path of a checked file that no mounted disk is needed for.
+	firmware string
+	// config is the text of the first configuration file that was met, empty if none was.
+	config string
+}
+
+// findFirmware looks where the options say, or else at the top of every file system, and then in the flash.
+func findFirmware(o *options) (*found, error) {
 	if strings.HasPrefix(o.firmware, "/") {
-		return o.firmware, checkFile(o.firmware, memory)
+		return &found{firmware: o.firmware}, checkFile(o.firmware, lowMemory)
 	}
 
 	devices, err := block.GetBlockDevices()
@@ -42,19 +53,21 @@ func findFirmware(o *options, memory uint64) (string, error) {
 	switch kind, value, _ := strings.Cut(o.firmware, "="); kind {
 	case "":
 	case "LABEL":
-		devices = devices.FilterPartLabel(value)
+		devices = append(devices.FilterPartLabel(value), withLabel(devices, value)...)
 	case "PARTUUID":
 		devices = devices.FilterPartID(value)
 	default:
-		return "", fmt.Errorf("%w: --firmware %q is neither a path nor LABEL=… nor PARTUUID=…", errUsage, o.firmware)
+		return nil, fmt.Errorf("%w: --firmware %q is neither a path nor LABEL=… nor PARTUUID=…", errUsage, o.firmware)
 	}
 
+	result := &found{}
+
 	for _, device := range devices {
-		path, err := fromDevice(device.DevicePath(), memory)
+		err := result.lookAt(device.DevicePath())
 		if err == nil {
 			say("%s is on %s", fileName, device.DevicePath())
 
-			return path, nil
+			return result, nil
 		}
 
 		if !errors.Is(err, errNoFileSystem) {
@@ -63,30 +76,32 @@ func findFirmware(o *options, memory uint64) (string, error) {
 	}
 
 	if o.firmware != "" {
-		return "", fmt.Errorf("%w: nothing on %s", errFirmware, o.firmware)
+		return nil, fmt.Errorf("%w: nothing on %s", errFirmware, o.firmware)
 	}
 
-	if err := checkFile(inFlash, memory); err != nil {
-		return "", fmt.Errorf("%w on any disk, nor in flash: %w", errFirmware, err)
+	if err := checkFile(inFlash, lowMemory); err != nil {
+		return nil, fmt.Errorf("%w on any disk, nor in flash: %w", errFirmware, err)
 	}
 
 	say("no disk has a %s; using the one in flash", fileName)
 
-	return inFlash, nil
+	result.firmware = inFlash
+
+	return result, nil
 }
 
 var errNoFileSystem = errors.New("no file system that is known here")
 
-// fromDevice copies the firmware from a file system into memory.
-func fromDevice(device string, memory uint64) (string, error) {
+// lookAt copies the firmware from a file system into memory, and reads the configuration file.
+func (f *found) lookAt(device string) error {
 	kind, flags, err := mount.FSFromBlock(device)
 	if err != nil {
-		return "", errNoFileSystem
+		return errNoFileSystem
 	}
 
 	point, err := os.MkdirTemp("", "vmboot-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.Remove(point)
 
@@ -95,18 +110,42 @@ func fromDevice(device string, memory uint64) (string, error) {
 
 	mounted, err := mount.Mount(device, point, kind, data, flags|unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC)
 	if err != nil {
-		return "", fmt.Errorf("it cannot be mounted as %s: %w", kind, err)
+		return fmt.Errorf("it cannot be mounted as %s: %w", kind, err)
 	}
 	defer mounted.Unmount(0)
 
+	f.readConfig(device, filepath.Join(point, configName))
+
 	source := filepath.Join(point, fileName)
-	if err := checkFile(source, memory); err != nil {
-		return "", err
+	if err := checkFile(source, lowMemory); err != nil {
+		return err
 	}
 
-	copied := filepath.Join(os.TempDir(), fileName)
+	f.firmware = filepath.Join(os.TempDir(), fileName)
 
-	return copied, copyFile(source, copied)
+	return copyFile(source, f.firmware)
+}
+
+// readConfig keeps a configuration file's text, unless there is one already.
+func (f *found) readConfig(device, path string) {
+	file, err := os.Open(path)
+	if err != nil || f.config != "" {
+		return
+	}
+	defer file.Close()
+
+	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+
+	switch {
+	case err != nil:
+		say("%s of %s is passed over: %v", configName, device, err)
+	case len(text) > maxConfig:
+		say("%s of %s is passed over: it has more than %d KiB", configName, device, maxConfig>>10)
+	default:
+		say("%s is on %s", configName, device)
+
+		f.config = string(text)
+	}
 }
 
 func copyFile(from, to string) error {

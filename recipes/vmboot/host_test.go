@@ -15,11 +15,11 @@ func TestChooseMemory(t *testing.T) {
 	}{
 		{"all but the reserve", 0, 384 * mib, 1024 * mib, 640 * mib},
 		{"rounded down", 0, 384 * mib, 1025 * mib, 640 * mib},
-		{"no more than 3 GiB", 0, 384 * mib, 64 << 30, 3 << 30},
+		{"no more than is possible", 0, 384 * mib, 64 << 30, 3 << 30},
 		{"as wanted", 256 * mib, 384 * mib, 512 * mib, 256 * mib},
 		{"exactly enough", 0, 384 * mib, 512 * mib, 128 * mib},
 	} {
-		got, err := chooseMemory(&options{memory: tt.wanted, reserve: tt.reserve}, tt.has)
+		got, err := chooseMemory(&options{memory: tt.wanted, reserve: tt.reserve}, tt.has, 3<<30)
 		if err != nil || got != tt.got {
 			t.Errorf("%s: %d MiB, %v", tt.name, got>>20, err)
 		}
@@ -31,7 +31,7 @@ func TestChooseMemory(t *testing.T) {
 		{memory: 64 * mib},
 		{memory: 4 << 30},
 	} {
-		if got, err := chooseMemory(o, 512*mib); !errors.Is(err, errMemory) {
+		if got, err := chooseMemory(o, 512*mib, 3<<30); !errors.Is(err, errMemory) {
 			t.Errorf("%+v: %d MiB, %v", o, got>>20, err)
 		}
 	}

@@ -17,25 +17,17 @@ func findDisks(o *options) ([]vmm.Disk, error) {
 		return nil, fmt.Errorf("block devices: %w", err)
 	}
 
-	devices = devices.FilterZeroSize()
-
-	if o.block != "" {
-		if devices, err = devices.FilterBlockPCIString(o.block); err != nil {
-			return nil, fmt.Errorf("%w: --block: %w", errUsage, err)
-		}
-	}
-
-	if o.allow != "" {
-		if devices, err = devices.FilterAllowPCIString(o.allow); err != nil {
-			return nil, fmt.Errorf("%w: --allow: %w", errUsage, err)
-		}
-	}
-
 	disks := []vmm.Disk{}
 
-	for _, device := range devices {
+	for _, device := range devices.FilterZeroSize() {
 		folder := filepath.Join("/sys/class/block", device.DevName())
 		if !isDisk(folder, device.DevName()) {
+			continue
+		}
+
+		if o.keepsAway(folder) {
+			say("%s is not for the machine", device.DevicePath())
+
 			continue
 		}
 
