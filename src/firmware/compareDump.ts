@@ -7,8 +7,8 @@ import { readRom } from './parts/readRom.ts';
 import { areaApart, fileSlot } from './setApart.ts';
 
 /**
- * What a comparison came to. `same`: every byte. `same-but-apart`: everything that is ours is the same; vendor blobs, what depends on
- * them, or what the machine writes itself are different or absent. `different`: something of ours.
+ * What a comparison came to. `same`: every byte. `same-but-apart`: everything that is ours is the same; vendor blobs, what
+ * depends on them, or what the machine writes itself are different or absent. `different`: something of ours.
  */
 export type Verdict = 'same' | 'same-but-apart' | 'different';
 
@@ -22,8 +22,8 @@ export interface Comparison {
 }
 
 /**
- * Compares what was read from a chip with an image. The masked documents of both decide what is ours and whether it is the same; the
- * trees say where, and what is different.
+ * Compares what was read from a chip with an image. The masked documents of both decide what is ours and whether it is the
+ * same; the trees say where, and what is different.
  *
  * @param slots the vendor blobs of the platform.
  */
@@ -45,8 +45,8 @@ export function compareDump(image: Uint8Array, dump: Uint8Array, slots: BlobSlot
 }
 
 /**
- * What the document says of the image as a whole (no name), of each area (`COREBOOT`), of each file (`COREBOOT/config`), and of what is between
- * files (`COREBOOT/`).
+ * What the document says of the image as a whole (no name), of each area (`COREBOOT`), of each file (`COREBOOT/config`), and of
+ * what is between files (`COREBOOT/`).
  */
 function entriesOf({ size, areas, rest }: MaskedDocument): ReadonlyMap<string, string> {
   const entries = new Map([['', canonicalJson({ size, rest, areas: areas.map(({ name }) => name) })]]);
@@ -59,7 +59,7 @@ function entriesOf({ size, areas, rest }: MaskedDocument): ReadonlyMap<string, s
   return entries;
 }
 
-/** Which entries may be about it, the closest first. A vendor blob has none of its own, and may still leave a gap behind it. */
+/** Which entries may be about it, the closest first. A blob has none of its own, and may still leave a gap behind it. */
 function entriesAbout({ path }: Difference): readonly string[] {
   const area = path.findLast(({ kind }) => kind === 'area' || kind === 'region');
   const file = path.find(({ kind }) => kind === 'cbfs-file');

@@ -10,8 +10,8 @@ import { isCbfsArea } from './parts/openCbfs.ts';
 import { areaApart, fileSlot } from './setApart.ts';
 
 /**
- * The masked digest of a flash image: what two people compare who do not have the same vendor blobs. It is the SHA-256 of a document
- * that holds the digest of everything which is ours, and names what is not (docs/inspect.md).
+ * The masked digest of a flash image: what two people compare who do not have the same vendor blobs. It is the SHA-256 of a
+ * document that holds the digest of everything which is ours, and names what is not (docs/inspect.md).
  */
 export function maskedDigest(image: Uint8Array, slots: BlobSlots): Digest {
   return sha256(canonicalJson(maskedDocument(image, slots)));
@@ -43,9 +43,9 @@ type MaskedArea = {
 type MaskedFile = { readonly name: string; readonly header: Digest; readonly content: Digest | MaskedFit };
 
 /**
- * The document that the masked digest is of: the areas of the flash map that hold no other, with their content or their files; the
- * files sorted by name, without their places, and without erased room. Slots and run-time areas stand there by name alone, whether or
- * not there is something in them. An image without a flash map is divided by its descriptor, or else not at all.
+ * The document that the masked digest is of: the areas of the flash map that hold no other, with their content or their
+ * files; the files sorted by name, without their places, and without erased room. Slots and run-time areas stand there by
+ * name alone, whether or not there is something in them. An image without a flash map is divided by its descriptor, or else not at all.
  */
 export function maskedDocument(bytes: Uint8Array, slots: BlobSlots): MaskedDocument {
   const image: Image = { bytes, fit: findFit(bytes), slots };
@@ -159,11 +159,11 @@ const FILE_ALIGNMENT = 64;
 function strayIn(area: Uint8Array, files: readonly CbfsFile[]): readonly string[] {
   const stray: string[] = [];
   let end = 0;
-  for (const file of files) {
+  for (const [index, file] of files.entries()) {
     const gap = area.subarray(end, file.offset);
     if (!isErased(gap)) stray.push(sha256(gap));
     end = file.offset + file.headerSize + file.content.length;
-    const next = files[files.indexOf(file) + 1]?.offset ?? area.length;
+    const next = files[index + 1]?.offset ?? area.length;
     const due = isRoom(area, file) ? end : Math.min(area.length, alignUp(end, FILE_ALIGNMENT));
     if (due !== next) stray.push(`gap behind ${file.name}`);
   }

@@ -19,9 +19,9 @@ export interface MadeFile {
 }
 
 /**
- * Finds out which recipe made the parts of an image, by content: a part that has the bytes of a file of an artifact in the image's build
- * graph is from there. Of a kernel, coreboot keeps the part behind the boot sector; and what coreboot built itself is found in the
- * images that are inputs of this one.
+ * Finds out which recipe made the parts of an image, by content: a part that has the bytes of a file of an artifact in the
+ * image's build graph is from there. Of a kernel, coreboot keeps the part behind the boot sector; and what coreboot built
+ * itself is found in the images that came before this one.
  *
  * @param files of the whole build graph, inputs before what is made of them: who had the bytes first made them.
  */

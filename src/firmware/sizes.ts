@@ -41,8 +41,8 @@ export interface Growth {
 }
 
 /**
- * What grew and shrank from one image to the next, those that changed most first: what has room of its own in flash, and the deepest
- * parts of what is packed in it.
+ * What grew and shrank from one image to the next, those that changed most first: what has room of its own in flash, and
+ * the deepest parts of what is packed in it.
  */
 export function growths(before: Part, after: Part): readonly Growth[] {
   return growthsOf({ before, after }, [], false).toSorted(

@@ -5,8 +5,8 @@ import { type Division, Opening } from './opening.ts';
 import { type Facts, type Opened, Part } from './part.ts';
 
 /**
- * A firmware image as a tree of its parts: regions and areas of the flash, files, payload, the initramfs' files, UEFI volumes; also any
- * of these on its own. Nothing is unpacked before it is asked for.
+ * A firmware image as a tree of its parts: regions and areas of the flash, files, payload, the initramfs' files, UEFI
+ * volumes; also any of these on its own. Nothing is unpacked before it is asked for.
  *
  * @param name what the image is called: a file's name.
  * @param division `map`: regions of a flash descriptor are left out if there is a flash map, so that an image with a descriptor has
