@@ -48,9 +48,10 @@ export async function findProducers(
 async function learn(file: MadeFile, root: Part, makers: Map<Digest, Producer>): Promise<void> {
   const producer = { target: file.target, file: file.name };
   const note = (digest: Digest): void => void (makers.has(digest) || makers.set(digest, producer));
+  if (makers.has(file.digest)) return;
   note(file.digest);
   if (file.size > root.content.length) return;
-  if (file.size === root.content.length && file.digest !== root.digest) {
+  if (file.size === root.content.length) {
     noteFiles(readRom(await file.read(), file.name), note);
   } else if (file.name.startsWith('bzImage')) {
     const kernel = programOf(await file.read());

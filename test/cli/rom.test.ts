@@ -3,40 +3,28 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/model/digest.ts';
-import { buildSuite, cannotBuild, type Fixture, fixture } from '../support/fixture.ts';
+import { boardProject, platformRecipe } from '../support/boardProject.ts';
+import { expectAgreement, type JsonPart } from '../support/cbfstool.ts';
+import { buildSuite, cannotBuild, type Fixture } from '../support/fixture.ts';
 import { temporary } from '../support/temporary.ts';
-import { BIOS, CHIP, SLOTS, type TestRom, testRom } from '../support/testRom.ts';
+import { type TestRom, testRom } from '../support/testRom.ts';
 import { type Cli, cliFor } from './cli.ts';
 
 const OWN = { fspSize: 16384, microcodeSizes: [2048, 1024] };
 const hasCbfstool = spawnSync('cbfstool', ['--help']).error === undefined;
 
-/** A board with the slots of the test images, and a recipe `image` for it whose artifact is `options`' image. */
+/** A board, and a recipe `image` for it whose artifact is `options`' image. */
 async function project(options: TestRom = OWN): Promise<Fixture> {
-  const platform = {
-    description: 'a board',
-    flash: { size: CHIP, taken: { vendor: BIOS }, budget: 100_000 },
-    kernelCommandLine: '',
-    blobs: SLOTS,
-  };
-  const made = await fixture({
-    'platforms/board/platform.ts': `import { definePlatform } from 'vmbuild';\nexport default definePlatform(${JSON.stringify(platform)});\n`,
-  });
+  const made = await boardProject();
+  await made.write(
+    'image/recipe.ts',
+    platformRecipe({ files: ['test.rom'], command: ['cp', '/recipe/test.rom', '/out/'] }),
+  );
   await setImage(made, options);
   return made;
 }
 
 async function setImage(made: Fixture, options: TestRom): Promise<void> {
-  const recipe = {
-    description: 'an image',
-    image: 'base',
-    files: ['test.rom'],
-    command: ['cp', '/recipe/test.rom', '/out/'],
-  };
-  await made.write(
-    'image/recipe.ts',
-    `import { definePlatformRecipe } from 'vmbuild';\nexport default definePlatformRecipe(() => (${JSON.stringify(recipe)}));\n`,
-  );
   await writeFile(join(made.root.recipes, 'image', 'test.rom'), testRom(options));
 }
 
@@ -51,21 +39,6 @@ async function file(content: Uint8Array): Promise<string> {
   const path = join(await temporary(), 'dump.bin');
   await writeFile(path, content);
   return path;
-}
-
-interface JsonPart {
-  readonly name: string;
-  readonly kind: string;
-  readonly offset: number;
-  readonly place?: number;
-  readonly contentSize: number;
-  readonly unpackedSize?: number;
-  readonly facts: Readonly<Record<string, unknown>>;
-  readonly parts: readonly JsonPart[];
-}
-
-function allParts(part: JsonPart): readonly JsonPart[] {
-  return [part, ...part.parts.flatMap(allParts)];
 }
 
 describe('vmbuild inspect', () => {
@@ -147,47 +120,10 @@ describe('vmbuild inspect', () => {
       const cli = await cliFor(await project());
       const path = await file(testRom(OWN));
       const { root } = JSON.parse((await cli.run('inspect', path, '--json')).stdout) as { root: JsonPart };
-      expect(cbfsRows(root)).toEqual(cbfstoolRows(path));
-      const areas = allParts(root).filter(({ kind }) => kind === 'area');
-      const layout = spawnSync('cbfstool', [path, 'layout'], { encoding: 'utf8' }).stdout;
-      const theirs = [...layout.matchAll(/^'(\w+)' \((?:CBFS, )?(?:read-only, )?size (\d+), offset (\d+)\)/gm)];
-      expect(theirs.length).toBeGreaterThan(3);
-      for (const [, name, size, offset] of theirs) {
-        expect(areas).toContainEqual(
-          expect.objectContaining({ name, contentSize: Number(size), place: Number(offset) }),
-        );
-      }
+      expectAgreement(root, path, 'cbfstool');
     },
   );
 });
-
-/** The files of COREBOOT as `cbfstool print` shows them. */
-function cbfsRows(root: JsonPart): readonly string[] {
-  const area = allParts(root).find(({ kind, name }) => kind === 'area' && name === 'COREBOOT');
-  return (area?.parts ?? []).map(({ name, kind, offset, contentSize, facts }) =>
-    [
-      name.replace(/ #\d+$/, ''),
-      `0x${offset.toString(16)}`,
-      kind === 'free' ? 'null' : facts['type'],
-      contentSize,
-      facts['compression'] ?? 'none',
-    ].join(' '),
-  );
-}
-
-function cbfstoolRows(path: string): readonly string[] {
-  const { stdout } = spawnSync('cbfstool', [path, 'print'], { encoding: 'utf8' });
-  const rows = stdout.trimEnd().split('\n').slice(2);
-  // Some releases do not know the type of the table of microcode.
-  return rows.map((row) =>
-    row
-      .trim()
-      .replace(/ \(\d+ decompressed\)$/, '')
-      .replace('(unknown)', 'intel_fit')
-      .replace(/\s+/g, ' ')
-      .replace('cbfs header', 'cbfs header'),
-  );
-}
 
 describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild compare'), () => {
   it('tells by its exit code what the chip holds', async () => {
