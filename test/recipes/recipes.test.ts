@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cp } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createEvaluator, type Evaluator } from '../../src/build/evaluate.ts';
@@ -58,6 +58,13 @@ describe('the recipes of this repository', () => {
     expect(names.at(-1)).toBe('rom-qemu-q35');
     expect(rom.flashBudget?.limit).toBeGreaterThan(0);
     for (const { input } of Object.values(rom.flashBudget?.parts ?? {})) expect(names).toContain(input);
+  });
+
+  it('have the same Go modules wherever a go.sum is copied to', async () => {
+    const [wanted, ...copies] = await Promise.all(
+      ['u-root', 'gokvm', 'vmboot'].map((name) => readFile(join(REPOSITORY, 'recipes', name, 'go.sum'), 'utf8')),
+    );
+    for (const copy of copies) expect(copy).toBe(wanted);
   });
 });
 
