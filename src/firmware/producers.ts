@@ -38,11 +38,15 @@ export async function findProducers(
     const slot = part.kind === 'cbfs-file' ? fileSlot(part.name, slots) : undefined;
     const producer = slot === undefined ? makers.get(part.digest) : { slot };
     if (producer !== undefined) producers.set(part, producer);
-    // A payload is of segments of several recipes. What is in one of these is from where it is from, and need not be unpacked.
-    if (producer === undefined || isFlash(part) || part.kind === 'cbfs-file') part.parts.forEach(attribute);
+    if (producer === undefined ? part.kind !== 'cpio-entry' : isComposed(part)) part.parts.forEach(attribute);
   };
   attribute(root);
   return producers;
+}
+
+/** True for what several recipes have a part in. The rest is from where it is from, and need not be unpacked to find that out. */
+function isComposed(part: Part): boolean {
+  return isFlash(part) || part.kind === 'cbfs-file' || (part.kind === 'segment' && part.name === 'initramfs');
 }
 
 async function learn(file: MadeFile, root: Part, makers: Map<Digest, Producer>): Promise<void> {
