@@ -3,6 +3,7 @@ import { extract } from 'tar-stream';
 import { type ArMember, readAr } from '../formats/ar.ts';
 import { parseDeb822, type Stanza } from '../formats/deb822.ts';
 import { type Compression, compressionOf, decompress } from './decompress.ts';
+import { unpackedCounter } from './unpackedLimit.ts';
 
 /** The two archives in a binary package, still compressed. */
 export interface DebFile {
@@ -46,7 +47,10 @@ export type TarStreamEntry = Parser extends AsyncIterable<infer Entry> ? Entry &
 /** The entries of a compressed tar, in order; each must be read or resumed. Damage and truncation reject. */
 export async function* tarEntries(member: DebMember): AsyncGenerator<TarStreamEntry> {
   const parser = extract();
-  const source = Readable.from(decompress(member.bytes, member.compression), { objectMode: true, highWaterMark: 2 });
+  const source = Readable.from(bounded(decompress(member.bytes, member.compression)), {
+    objectMode: true,
+    highWaterMark: 2,
+  });
   // pipe() does not pass errors on: without this a damaged stream would wait for ever.
   source.on('error', (error) => parser.destroy(error));
   source.pipe(parser);
@@ -58,12 +62,28 @@ export async function* tarEntries(member: DebMember): AsyncGenerator<TarStreamEn
   }
 }
 
+async function* bounded(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const count = unpackedCounter();
+  for await (const piece of pieces) {
+    count(piece);
+    yield piece;
+  }
+}
+
+/** Bytes of the longest control file; Debian's own have some hundred. */
+const LONGEST_CONTROL = 1024 * 1024;
+
 /** @throws TypeError if the package has no control file, or one that cannot be read. */
 export async function readControl(deb: DebFile): Promise<Stanza> {
   for await (const entry of tarEntries(deb.control)) {
+    const { name, type, size } = entry.header;
+    if (!/^(\.\/)?control$/.test(name) || type !== 'file') {
+      entry.resume();
+      continue;
+    }
+    if (size > LONGEST_CONTROL) throw new TypeError(`the control file has ${size} bytes`);
     const pieces: Uint8Array[] = [];
     for await (const piece of entry) pieces.push(piece);
-    if (!/^(\.\/)?control$/.test(entry.header.name) || entry.header.type !== 'file') continue;
     const [stanza] = parseDeb822(Buffer.concat(pieces).toString());
     if (stanza !== undefined) return stanza;
   }

@@ -18,6 +18,7 @@ import {
   symlinkTarget,
   type UnpackedFile,
 } from './tarEntry.ts';
+import { unpackedCounter } from './unpackedLimit.ts';
 import { writeBlob } from './writeBlob.ts';
 
 /** A layer to unpack: the file, what the lock says about it, and where contents are left (prefix of file names). */
@@ -72,7 +73,7 @@ function uncompressed(file: string, { mediaType }: PulledLayer, stored: Hash, un
   const chain: Transform[] = [tap(stored)];
   if (compression === 'gz') chain.push(createGunzip({ chunkSize: 256 * 1024 }));
   if (compression === 'zst') chain.push(createZstdDecompress({ chunkSize: 256 * 1024 }));
-  chain.push(tap(unpacked));
+  chain.push(tap(unpacked, unpackedCounter()));
   let last: Readable = bytes;
   for (const next of chain) {
     // pipe() does not pass errors on: without this a damaged layer would wait for ever.
@@ -82,12 +83,17 @@ function uncompressed(file: string, { mediaType }: PulledLayer, stored: Hash, un
   return last;
 }
 
-/** Passes everything on, and hashes it. */
-function tap(hash: Hash): Transform {
+/** Passes everything on, and hashes it, as long as `count` does not throw. */
+function tap(hash: Hash, count?: (bytes: Uint8Array) => void): Transform {
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
+      try {
+        count?.(chunk);
+        hash.update(chunk);
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
     },
   });
 }

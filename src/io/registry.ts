@@ -72,8 +72,10 @@ async function answerChallenge(
   const parameters = new Map([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]));
   const realm = URL.parse(parameters.get('realm') ?? '');
   // Whoever can answer a plain request could otherwise have the password sent anywhere in the clear.
-  const unsafe =
-    realm?.protocol !== 'https:' && realm?.origin !== new URL(url).origin && !isLoopback(realm?.host ?? '');
+  // And what listens on this machine is nothing that a registry elsewhere may talk to through us.
+  const here = isLoopback(realm?.host ?? '');
+  const own = realm?.origin === new URL(url).origin;
+  const unsafe = here ? !isLoopback(new URL(url).host) : realm?.protocol !== 'https:' && !own;
   if (realm === null || unsafe)
     throw new HttpError('redirect', url, 'the registry names no token server that can be used');
   const service = parameters.get('service');

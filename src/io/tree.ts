@@ -18,6 +18,9 @@ const CHUNK = 1024 * 1024;
  */
 const LONGEST_PATH = 3072;
 
+/** Files, folders and links in a tree at most. Listing takes half a kilobyte of memory for each. */
+const MOST_ENTRIES = 4_000_000;
+
 /**
  * Lists a folder as the entries of its canonical tar: sorted by the bytes of their paths, the root first, modes
  * reduced to 0755 and 0644. Synchronous on purpose: it is many times as fast, and large trees go to a worker.
@@ -38,6 +41,7 @@ export function listTree(root: string, kind: TreeKind = 'artifact', setModes = f
       if (key.length > LONGEST_PATH) throw refused(folder, `holds a path of more than ${LONGEST_PATH} bytes`);
       const entry = describe(root, path, kind, setModes);
       if (entry.type === 'directory') pending.push(path);
+      if (entries.length === MOST_ENTRIES) throw refused('', `holds more than ${MOST_ENTRIES} entries`);
       entries.push({ key, entry });
     }
   }

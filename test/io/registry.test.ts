@@ -67,6 +67,28 @@ describe('a registry that wants a token', () => {
   });
 });
 
+describe('a registry elsewhere', () => {
+  it('cannot make vmbuild talk to what listens on this machine', async () => {
+    await using server = await loopback((request, response) => {
+      const realm = `http://127.0.0.1:${new URL(server.url).port}/token`;
+      if (request.url?.startsWith('/token')) response.end(JSON.stringify({ token: 'x' }));
+      else response.writeHead(401, { 'www-authenticate': `Bearer realm="${realm}"` }).end();
+    });
+    // An address that is not of the loopback interface, but that the kernel takes for this machine.
+    const host = `0.0.0.0:${new URL(server.url).port}`;
+    const http = fast({ tries: 1 });
+    const opened = openRegistry({
+      registry: host,
+      repository: 'team/x',
+      plainHttp: true,
+      credentials: CREDENTIALS,
+      http,
+    });
+    await expect(opened.get('blobs/a')).rejects.toThrow('no token server that can be used');
+    expect(server.requests.map(({ url }) => url)).toEqual(['/v2/team/x/blobs/a']);
+  });
+});
+
 describe('a registry that sends on', () => {
   it('to another server: that one is not told the credentials', async () => {
     await using other = await loopback((_request, response) => response.end('content'));

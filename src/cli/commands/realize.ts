@@ -6,6 +6,7 @@ import type { Step } from '../../build/evaluate.ts';
 import { type LicenceClass, LICENCE_MEANINGS } from '../../model/blobSlot.ts';
 import type { LimitChanges } from '../../model/limits.ts';
 import { budgetTable } from '../../model/flashBudget.ts';
+import { printableName } from '../../model/printable.ts';
 import { filesOf, licenceOf } from '../../model/realisation.ts';
 import type { Store } from '../../store/openStore.ts';
 import { findSource } from '../../store/sources.ts';
@@ -109,7 +110,9 @@ function printSummary(
     const { step, artifact, path, statement } = result;
     out(`${step.target}  ${artifact}\n`);
     for (const file of filesOf(statement)) {
-      out(`  ${path}/${file.name}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
+      out(
+        `  ${path}/${printableName(file.name)}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`,
+      );
     }
     out(maskedText(masked.get(result)));
     if (step.flashBudget !== undefined) out(`  flash:\n${budgetTable(step.flashBudget, budgetRows(step, results))}\n`);

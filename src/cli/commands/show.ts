@@ -1,5 +1,6 @@
 import { planSteps, type PlannedStep, refusal } from '../../build/plan.ts';
 import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '../../model/blobSlot.ts';
+import { printableName } from '../../model/printable.ts';
 import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -50,7 +51,7 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   const { builder, metadata } = statement.predicate.runDetails;
   process.stdout.write(formatTable([['built', `${metadata.startedOn} to ${metadata.finishedOn} by ${builder.id}`]]));
   for (const file of filesOf(statement)) {
-    const path = `${store.layout.tree(artifactOf(statement))}/${file.name}`;
+    const path = `${store.layout.tree(artifactOf(statement))}/${printableName(file.name)}`;
     process.stdout.write(`  ${path}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
   }
   process.stdout.write(maskedText(masked));

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
+import { printable } from '../../model/printable.ts';
 
 /** How an error is shown. */
 export interface ErrorStyle {
@@ -20,15 +21,17 @@ export function errorAsJson(error: unknown): string {
 export function renderError(error: unknown, { color, debug }: ErrorStyle): string {
   const paint = (format: 'red' | 'bold' | 'dim', text: string): string =>
     color ? styleText(format, text, { validateStream: false }) : text;
+  // What a server, a daemon or a build said may be part of it.
+  const message = printable(errorMessage(error));
   const lines: string[] = [];
   if (error instanceof VmbuildError) {
     for (const line of error.excerpt) lines.push(paint('dim', `  │ ${line}`));
-    lines.push(`${paint('red', 'error')} ${paint('bold', error.code)}: ${error.message}`);
+    lines.push(`${paint('red', 'error')} ${paint('bold', error.code)}: ${message}`);
     if (error.step !== undefined && !error.message.includes(error.step)) lines.push(`  step: ${error.step}`);
     if (error.log !== undefined) lines.push(`  log:  ${error.log}`);
-    for (const hint of error.hints) lines.push(`  next: ${hint}`);
+    for (const hint of error.hints) lines.push(`  next: ${printable(hint)}`);
   } else {
-    lines.push(`${paint('red', 'error')} ${paint('bold', 'INTERNAL')}: ${errorMessage(error)}`);
+    lines.push(`${paint('red', 'error')} ${paint('bold', 'INTERNAL')}: ${message}`);
     lines.push('  This is a defect in vmbuild. Please report it with the output of VMBUILD_DEBUG=1 vmbuild …');
   }
   if (debug && error instanceof Error) {
