@@ -7,6 +7,7 @@ command -v faketime >/dev/null || need="$need faketime"
 command -v docker-registry >/dev/null || need="$need docker-registry"
 command -v lz4 >/dev/null || need="$need lz4"
 command -v cbfstool >/dev/null || need="$need coreboot-utils"
+[ -x /usr/lib/openssh/sftp-server ] && command -v sshfs >/dev/null || need="$need sshfs openssh-sftp-server"
 [ -n "$need" ] || exit 0
 [ "$(id -u)" = 0 ] || { echo "install-test-tools: run as root: apt-get install$need" >&2; exit 1; }
 # shellcheck disable=SC2086 # a list of package names

@@ -1,6 +1,8 @@
+import { realpathSync } from 'node:fs';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { exists, isWritable, removeTree, writeFileAtomic } from '../io/files.ts';
+import { networkFileSystem } from '../io/fileSystem.ts';
 import { isOwnerAlive, ownerPrefix } from '../io/owner.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { STORE_FOLDERS, STORE_FORMAT, type StoreLayout, storeLayout } from './layout.ts';
@@ -17,11 +19,12 @@ export interface Store {
 /**
  * Opens the store in `root`, makes it if there is none, and removes what processes that are gone left in it.
  *
- * @throws VmbuildError STORE_UNUSABLE if it cannot be written, or is of a newer or unknown format.
+ * @throws VmbuildError STORE_UNUSABLE if it cannot be written, lies on a network file system, or is of a newer or unknown format.
  */
 export async function openStore(root: string): Promise<Store> {
   const layout = storeLayout(root);
   try {
+    refuseNetwork(layout);
     await checkFormat(layout);
     await mkdir(layout.temporary, { recursive: true });
     if (!(await isWritable(layout.temporary))) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
@@ -51,6 +54,28 @@ export async function openStoreForReading(root: string): Promise<Store> {
   return { layout, pins: noPins };
 }
 
+/**
+ * Locks and renames mean less on another machine's disk, and who is alive there nobody can tell: two machines would take each
+ * other's processes for dead. Looking things up there is harmless.
+ */
+function refuseNetwork(layout: StoreLayout): void {
+  // The real place: it may be reached through a link.
+  const type = networkFileSystem(realPlace(layout.root));
+  if (type === undefined) return;
+  throw new VmbuildError('STORE_UNUSABLE', `the store ${layout.root} lies on a network file system: ${type}`, {
+    hints: ['Use a folder on a disk of this machine: VMBUILD_STORE=<folder>.'],
+  });
+}
+
+/** The path without links, as far as it is there. */
+function realPlace(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return dirname(path) === path ? path : join(realPlace(dirname(path)), basename(path));
+  }
+}
+
 /** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
 async function checkFormat(layout: StoreLayout): Promise<void> {
   if ((await readableFormat(layout)) !== undefined) return;
@@ -73,11 +98,16 @@ async function readableFormat(layout: StoreLayout): Promise<number | undefined> 
     }
   }
   if (text === undefined) return undefined;
-  const format = /^[1-9]\d*\n?$/.test(text) ? Number.parseInt(text, 10) : undefined;
-  if (format === undefined) throw unusable(layout, `says format ${JSON.stringify(text.slice(0, 20))}`);
-  if (format > STORE_FORMAT)
-    throw unusable(layout, `has format ${format}, newer than this vmbuild (${STORE_FORMAT}) knows`);
+  const format = parseFormat(text, STORE_FORMAT);
+  if (typeof format === 'string') throw unusable(layout, format);
   return format;
+}
+
+/** The number in the file `format`, if a program that knows formats up to `known` can read the store; else what is wrong. */
+export function parseFormat(text: string, known: number): number | string {
+  if (!/^[1-9]\d*\n?$/.test(text)) return `says format ${JSON.stringify(text.slice(0, 20))}`;
+  const format = Number.parseInt(text, 10);
+  return format > known ? `has format ${format}, newer than this vmbuild (${known}) knows` : format;
 }
 
 async function readFormat(layout: StoreLayout): Promise<string | undefined> {

@@ -8,6 +8,7 @@ import { adoptTree, findTree } from '../../src/store/artifacts.ts';
 import { adoptImage, findImage } from '../../src/store/images.ts';
 import { openStore, type Store } from '../../src/store/openStore.ts';
 import { adoptSource, findSource } from '../../src/store/sources.ts';
+import { completedCalls } from '../support/strace.ts';
 import { temporary } from '../support/temporary.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -19,19 +20,6 @@ async function folderIn(store: Store, content = 'content'): Promise<string> {
   await writeFile(join(folder, 'run'), '#!/bin/sh\n', { mode: 0o711 });
   await symlink('sub/file', join(folder, 'link'));
   return folder;
-}
-
-/** The lines of a trace, a flush that another thread's call interrupted at the place where it was done. */
-function completedCalls(trace: string): string[] {
-  const begun = new Map<string, string>();
-  return trace.split('\n').flatMap((line) => {
-    const thread = line.split(' ')[0] ?? '';
-    if (/sync\(.*<unfinished/.test(line)) {
-      begun.set(thread, line);
-      return [];
-    }
-    return /<\.\.\. \w*sync\w* resumed/.test(line) ? [begun.get(thread) ?? ''] : [line];
-  });
 }
 
 describe('taking a tree into the store', () => {
