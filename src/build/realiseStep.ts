@@ -98,6 +98,8 @@ async function provide({ step, document }: Job, { provisioner, store }: StepOpti
 /** An execution that succeeded. */
 interface Execution {
   readonly startedOn: Date;
+  /** The same moment on performance.now()'s clock, which nobody sets while the step runs. */
+  readonly started: number;
   readonly executorName: string;
   readonly scratch: string;
   /** What it left; below the scratch folder. */
@@ -110,6 +112,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
   const { store, emit } = options;
   const executor = await options.executor();
   const startedOn = new Date();
+  const started = performance.now();
   emit({ type: 'step-started', target: step.target, buildKey: key, executor: executor.name });
 
   const sandbox = join(scratch, 'sandbox');
@@ -144,7 +147,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
     await storeLog(store, key, log.path);
     if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
   });
-  return { startedOn, executorName: executor.name, scratch, out: join(sandbox, 'out') };
+  return { startedOn, started, executorName: executor.name, scratch, out: join(sandbox, 'out') };
 }
 
 /** Takes what the execution left into the store, and then records it. */
@@ -211,8 +214,8 @@ async function adoptOutput(step: Step, out: string, { store, limits = {} }: Step
 
 async function record(job: Job, artifact: ArtifactFacts, run: Execution, options: StepOptions): Promise<RealisedStep> {
   const { store } = options;
-  const finishedOn = new Date();
-  const durationMs = finishedOn.getTime() - run.startedOn.getTime();
+  const durationMs = Math.round(performance.now() - run.started);
+  const finishedOn = new Date(run.startedOn.getTime() + durationMs);
   // Also where the recorded artifact itself is gone: its digest is known, and other bytes must not take its place.
   const before = await readRealisation(store, job.key);
   if (before !== undefined && artifactOf(before) !== artifact.digest) {

@@ -52,7 +52,9 @@ async function oddTree(): Promise<string> {
 describe('the canonical tar', () => {
   it('of a golden tree has its digest for ever', async () => {
     const folder = await oddTree();
-    expect(treeDigest(folder, listTree(folder))).toBe('6b6b3967729ef45b78690cfdc803a0983bdad13b1c7cdc5b6987c26ec1a4e859');
+    expect(treeDigest(folder, listTree(folder))).toBe(
+      '6b6b3967729ef45b78690cfdc803a0983bdad13b1c7cdc5b6987c26ec1a4e859',
+    );
   });
 });
 

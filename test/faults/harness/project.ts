@@ -24,7 +24,8 @@ export interface Project {
 
 /**
  * Five small steps of different shapes (many small files; one larger file; links and modes; one that reads them all;
- * one small file), two local sources, and a step that fails.
+ * one small file), two local sources, a step that fails, and one that
+ * takes a gigabyte of memory.
  */
 export async function writeProject(folder: string): Promise<Project> {
   const recipes = join(folder, 'recipes');
@@ -53,6 +54,11 @@ export async function writeProject(folder: string): Promise<Project> {
   recipe('join', SCRIPTS.join, { inputs: { files: 'files', large: 'large', links: 'links' } });
   recipe(TARGET, SCRIPTS.end, { inputs: { join: 'join', large: 'large' } });
   recipe('broken', 'cat /in/files/n/7/1; echo about to fail; exit 7', { inputs: { files: 'files' } });
+  // It ends by itself where nobody ends it.
+  recipe(
+    'hungry',
+    'x=$(head -c 1000000 /dev/zero | tr "\\0" x); for i in 1 2 3 4 5 6 7 8 9 10; do x=$x$x; done; exit 9',
+  );
   return { recipes, debs: join(folder, 'debs'), image, marker };
 }
 

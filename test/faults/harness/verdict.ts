@@ -22,7 +22,7 @@ export function digestsOf({ stdout }: Ended): Reference {
 export async function expectRecovery(
   world: World,
   reference: Reference,
-  options: Pick<RealizeOptions, 'executor'> = {},
+  options: Pick<RealizeOptions, 'executor' | 'env'> = {},
 ): Promise<readonly string[]> {
   const again = await world.realize(options);
   expect(again, again.stderr).toMatchObject({ code: 0, stderr: '' });
