@@ -145,7 +145,8 @@ stop_daemon() {
   done <<LIST
 $(awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sed 's/\\/\\0/g' | sort -r)
 LIST
-  rm -f "$pid_file" "$socket"
+  # The next dockerd would take a containerd that nobody has asked how it ended for one that runs.
+  rm -f "$pid_file" "$socket" "$exec_root/containerd/containerd.pid"
   say "stopped; images and containers are kept in $dir/data"
 }
 

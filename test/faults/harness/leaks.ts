@@ -16,7 +16,7 @@ export function leaksOf(world: World): readonly string[] {
   ];
 }
 
-/** Processes that name the world or one of its steps, or have something of it open. */
+/** Processes of the world, by their environment, or of one of its steps, and those that have something of it open. */
 function processesOf({ folder, project, holder }: World): string[] {
   const mentions = (text: string): boolean => text.includes(folder) || text.includes(project.marker);
   return numbersIn('/proc')
@@ -27,7 +27,7 @@ function processesOf({ folder, project, holder }: World): string[] {
       const environment = attempt(() => readFileSync(at('environ'), 'utf8')) ?? '';
       const links = ['cwd', 'root', ...numbersIn(at('fd')).map((fd) => `fd/${fd}`)];
       const open = links.some((link) => mentions(attempt(() => readlinkSync(at(link))) ?? ''));
-      return mentions(command) || mentions(environment) || open ? [`process ${pid}: ${command}`] : [];
+      return command.includes(project.marker) || mentions(environment) || open ? [`process ${pid}: ${command}`] : [];
     });
 }
 
