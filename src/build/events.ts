@@ -24,6 +24,8 @@ export type BuildEvent =
       /** Of this execution; for `reused`, of the one that made the artifact. */
       readonly durationMs: number;
     }
+  /** A verification of this build key has found other bytes; `vmbuild verify` finds out more. */
+  | { readonly type: 'step-not-reproducible'; readonly target: string; readonly at: string }
   | { readonly type: 'step-failed'; readonly target: string; readonly code: ErrorCode; readonly message: string }
   /** Another vmbuild is at it. */
   | { readonly type: 'transfer-waiting'; readonly what: TransferKind; readonly name: string }

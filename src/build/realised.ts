@@ -7,6 +7,7 @@ import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
 import { noteRun, recordRealisation } from '../store/realisations.ts';
+import { differingVerification, hasVerifications } from '../store/verifications.ts';
 import type { Emit, How } from './events.ts';
 import type { PlannedStep } from './plan.ts';
 
@@ -89,6 +90,11 @@ export async function tellFinished(
       at: new Date().toISOString(),
       durationMs,
     });
+  }
+  const differing = hasVerifications(store) ? differingVerification(store, buildKey) : undefined;
+  if (differing !== undefined) {
+    const at = differing.predicate.vmbuild.finishedOn;
+    emit({ type: 'step-not-reproducible', target: step.target, at });
   }
   emit({ type: 'step-finished', target: step.target, how, buildKey, artifact, durationMs });
   return result;

@@ -34,6 +34,18 @@ async function choose(choice: ExecutorChoice, scratchPrefix: string, emit: Emit)
   throw new VmbuildError('EXECUTOR_UNAVAILABLE', `no executor works here: ${reasons.join('; ')}`, { hints });
 }
 
+/**
+ * All executors that work here, the one that a usual run would take first; with a choice, this one alone.
+ *
+ * @throws VmbuildError EXECUTOR_UNAVAILABLE if there is none.
+ */
+export async function workingExecutors(choice: ExecutorChoice, store: Store, emit: Emit): Promise<readonly Executor[]> {
+  const first = await executorChooser(choice, store, emit)();
+  if (choice !== 'auto' || first.name === 'docker') return [first];
+  const docker = await load('docker');
+  return (await docker.probe(stagingPath(store))).available ? [first, docker] : [first];
+}
+
 async function load(name: ExecutorName): Promise<Executor> {
   if (name === 'namespace') {
     return (await import('../executors/namespace/namespaceExecutor.ts')).createNamespaceExecutor();

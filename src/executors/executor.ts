@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import type { BuildKeyDocument, Content } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
 import type { LimitName, Limits } from '../model/limits.ts';
+import type { Variations } from '../model/variations.ts';
 
 /** Something that is mounted read-only: what it is, and where it lies on this machine. */
 export interface MountedContent extends Content {
@@ -14,6 +15,8 @@ export interface Conditions {
   /** VMBUILD_JOBS. */
   readonly cores: number;
   readonly limits: Limits;
+  /** What is other than usual, on purpose. */
+  readonly variations?: Variations | undefined;
 }
 
 /** One build step, ready to run: everything that it needs is on this machine. */

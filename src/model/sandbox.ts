@@ -1,4 +1,5 @@
 import type { BuildKeyDocument } from './buildKey.ts';
+import type { Variations } from './variations.ts';
 
 /**
  * Sandbox version 1: the fixed part of what a build step sees. Executors and the image assembler take
@@ -51,7 +52,10 @@ export const RESERVED_VARIABLES: readonly string[] = [
  * The whole environment of a step, sorted by name. `cores` becomes VMBUILD_JOBS, the only variable
  * that is not in the build key: a recipe may use it for speed and must not let it into its output.
  */
-export function stepEnvironment(document: BuildKeyDocument, cores: number): Readonly<Record<string, string>> {
+export function stepEnvironment(
+  document: BuildKeyDocument,
+  { cores, variations }: { readonly cores: number; readonly variations?: Variations | undefined },
+): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {
     ...document.env,
     PATH: SANDBOX.path,
@@ -60,6 +64,7 @@ export function stepEnvironment(document: BuildKeyDocument, cores: number): Read
     LC_ALL: 'C.UTF-8',
     SOURCE_DATE_EPOCH: String(document.sourceDateEpoch),
     VMBUILD_JOBS: String(cores),
+    ...variations?.environment,
   };
   return Object.fromEntries(Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -21,6 +21,7 @@ export const STORE_FOLDERS = [
   'running',
   'sources',
   'tmp',
+  'verifications',
 ] as const;
 
 /** Where things lie below the store's folder. Pure: no path here is known to exist. */
@@ -53,6 +54,9 @@ export interface StoreLayout {
   /** Empty file that says: this tree is not here because it was collected. */
   readonly collected: (digest: Digest) => string;
   readonly realisation: (buildKey: Digest) => string;
+  /** Folder of what verifications found, and of the logs and reports of those that found other bytes. */
+  readonly verifications: string;
+  readonly verification: (buildKey: Digest) => string;
   /** Log of the last run of a build key, zstd. */
   readonly log: (buildKey: Digest) => string;
   /** What happened last to a target. */
@@ -79,6 +83,8 @@ export function storeLayout(root: string): StoreLayout {
     imageRecord: (digest) => join(root, 'images', `${digest}.json`),
     collected: (digest) => join(root, 'collected', digest),
     realisation: (buildKey) => join(root, 'realisations', `${buildKey}.json`),
+    verifications: join(root, 'verifications'),
+    verification: (buildKey) => join(root, 'verifications', `${buildKey}.json`),
     log: (buildKey) => join(root, 'logs', `${buildKey}.log.zst`),
     last: (target) => join(root, 'last', `${target}.json`),
     lock: (what, digest) => join(root, 'locks', `${what}-${digest}`),

@@ -32,7 +32,7 @@ describe
     expect(result).toEqual({ exitCode: 0, signal: null });
     const document = { env, sourceDateEpoch: 315532800 } as unknown as Parameters<typeof stepEnvironment>[0];
     const seen = output.split('\0').filter((variable) => variable !== '');
-    const expected = Object.entries(stepEnvironment(document, 3)).map(([name, value]) => `${name}=${value}`);
+    const expected = Object.entries(stepEnvironment(document, { cores: 3 })).map(([name, value]) => `${name}=${value}`);
     expect(seen.sort()).toEqual(expected.sort());
     expect(output).not.toContain(SECRET);
   });

@@ -42,9 +42,9 @@ export interface Fixture {
   evaluator(): Evaluator;
 }
 
-/** Makes a project of recipes: path below recipes/ → content. */
-export async function fixture(files: Readonly<Record<string, string>>): Promise<Fixture> {
-  const folder = await temporary();
+/** Makes a project of recipes: path below recipes/ → content; in a folder that goes with the test, or in a given one. */
+export async function fixture(files: Readonly<Record<string, string>>, given?: string): Promise<Fixture> {
+  const folder = given ?? (await temporary());
   const root = { recipes: join(folder, 'recipes'), images: join(folder, 'docker') };
   await cp(join(REPOSITORY, 'docker', 'base'), join(root.images, 'base'), { recursive: true });
   await mkdir(root.recipes);

@@ -24,3 +24,8 @@ export function positiveInteger(option: string): (text: string) => number {
     return Number(text);
   };
 }
+
+/** Parses a whole number from 0 to 9999, for the option of that name. */
+export function naturalNumber(option: string): (text: string) => number {
+  return (text) => (text === '0' ? 0 : positiveInteger(option)(text));
+}

@@ -40,6 +40,7 @@ export function trackActivity(event: BuildEvent, activities: Activities): void {
     case 'planned':
     case 'executor-chosen':
     case 'limit-not-kept':
+    case 'step-not-reproducible':
     case 'step-queued':
     case 'step-waiting':
     case 'transfer-waiting':

@@ -16,6 +16,8 @@ export function sentence(event: BuildEvent): string | undefined {
       return `executor ${event.executor} (${event.reason})`;
     case 'limit-not-kept':
       return `WARNING: ${event.executor} cannot keep the limit ${event.limit}: ${event.reason}`;
+    case 'step-not-reproducible':
+      return `WARNING: ${event.target} gave other bytes in the verification of ${event.at}: vmbuild verify ${event.target}`;
     case 'step-waiting':
       return `${event.target} waits: ${event.reason}`;
     case 'step-started':

@@ -62,28 +62,32 @@ const SOCKETS = ['socket', 'socketpair'];
 
 /**
  * The same system calls as in the namespace executor, as a seccomp profile of Docker: the daemon's own depends on its
- * version, and older ones let a step use AF_VSOCK, which no network namespace confines, and io_uring.
+ * version, and older ones let a step use AF_VSOCK, which no network namespace confines, and io_uring. `personality`: one
+ * that the step may ask for as well.
  */
-export const SECCOMP_PROFILE = JSON.stringify({
-  defaultAction: 'SCMP_ACT_ERRNO',
-  // Daemons before Docker 22 do not know this, and answer EPERM instead.
-  defaultErrnoRet: ENOSYS,
-  // Programs for any other, as 32-bit x86, are killed.
-  architectures: ['SCMP_ARCH_X86_64'],
-  syscalls: [
-    allow(ALLOWED_CALLS),
-    refuse(Object.keys(REFUSED_CALLS), EPERM),
-    refuse(Object.keys(UNSUPPORTED_CALLS), EOPNOTSUPP),
-    refuse(['clone3'], ENOSYS),
-    allow(['clone'], [bits(0, NEW_NAMESPACES, 0)]),
-    refuse(['clone'], EPERM, namespaceBits()),
-    allow(['personality'], oneOf(0, PERSONALITIES)),
-    allow(SOCKETS, oneOf(0, SOCKET_FAMILIES)),
-    refuse(SOCKETS, EAFNOSUPPORT, noneOf(0, SOCKET_FAMILIES)),
-    allow(['ioctl'], noneOf(1, TERMINAL_REQUESTS)),
-    refuse(['ioctl'], EPERM, oneOf(1, TERMINAL_REQUESTS)),
-  ] satisfies Rule[],
-});
+export function seccompProfile(personality?: number): string {
+  const personalities = [...PERSONALITIES, ...(personality === undefined ? [] : [personality])];
+  return JSON.stringify({
+    defaultAction: 'SCMP_ACT_ERRNO',
+    // Daemons before Docker 22 do not know this, and answer EPERM instead.
+    defaultErrnoRet: ENOSYS,
+    // Programs for any other, as 32-bit x86, are killed.
+    architectures: ['SCMP_ARCH_X86_64'],
+    syscalls: [
+      allow(ALLOWED_CALLS),
+      refuse(Object.keys(REFUSED_CALLS), EPERM),
+      refuse(Object.keys(UNSUPPORTED_CALLS), EOPNOTSUPP),
+      refuse(['clone3'], ENOSYS),
+      allow(['clone'], [bits(0, NEW_NAMESPACES, 0)]),
+      refuse(['clone'], EPERM, namespaceBits()),
+      allow(['personality'], oneOf(0, [...new Set(personalities)])),
+      allow(SOCKETS, oneOf(0, SOCKET_FAMILIES)),
+      refuse(SOCKETS, EAFNOSUPPORT, noneOf(0, SOCKET_FAMILIES)),
+      allow(['ioctl'], noneOf(1, TERMINAL_REQUESTS)),
+      refuse(['ioctl'], EPERM, oneOf(1, TERMINAL_REQUESTS)),
+    ] satisfies Rule[],
+  });
+}
 
 function namespaceBits(): Condition[] {
   const flags = Array.from({ length: 32 }, (_, bit) => 2 ** bit).filter((flag) => (NEW_NAMESPACES & flag) !== 0);

@@ -5,7 +5,8 @@ import { type Daemon, freshName, type Mount, removeVolume, runLabels } from './d
 import { imageId } from './image.ts';
 import { LABELS } from './labels.ts';
 import { limitConfig } from './limits.ts';
-import { SECCOMP_PROFILE } from './seccompProfile.ts';
+import { withPrelude } from './prelude.ts';
+import { seccompProfile } from './seccompProfile.ts';
 
 const TMPFS = 'rw,exec,nosuid,nodev,mode=1777';
 
@@ -21,7 +22,8 @@ export async function createStepContainer(
   const name = freshName(request.name);
   // Anonymous, so that they go with the container. Docker gives them the owner and mode of the image's mount point.
   const labels = { ...runLabels(request.name), [LABELS.container]: name };
-  const writable = [SANDBOX.workDir, SANDBOX.outDir].map((target): Mount => {
+  const onDisk = request.conditions.variations?.buildInMemory === true ? [] : [SANDBOX.workDir];
+  const writable = [...onDisk, SANDBOX.outDir].map((target): Mount => {
     return { Type: 'volume', Target: target, VolumeOptions: { Labels: labels } };
   });
   try {
@@ -48,17 +50,21 @@ function containerOptions(
   name: string,
   mounts: readonly Mount[],
 ): Dockerode.ContainerCreateOptions {
-  const { document } = request;
+  const { document, conditions } = request;
+  const { variations = {} } = conditions;
+  const { uid, gid } = variations.ids ?? SANDBOX;
+  const rlimits = { ...SANDBOX.rlimits, ...variations.rlimits };
   return {
     name,
     Image: imageId(document.image),
     Labels: runLabels(request.name),
     // As the entry point nothing of the image's own is added to it.
-    Entrypoint: [...document.command],
+    Entrypoint: [...withPrelude(document.command, variations)],
     Cmd: [],
     Env: exactEnvironment(request),
-    User: `${SANDBOX.uid}:${SANDBOX.gid}`,
-    Hostname: SANDBOX.hostname,
+    User: `${uid}:${gid}`,
+    Hostname: variations.hostname ?? SANDBOX.hostname,
+    ...(variations.domainname === undefined ? {} : { Domainname: variations.domainname }),
     WorkingDir: SANDBOX.workDir,
     Tty: false,
     OpenStdin: false,
@@ -72,7 +78,7 @@ function containerOptions(
       DnsSearch: ['.'],
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges', `seccomp=${SECCOMP_PROFILE}`],
+      SecurityOpt: ['no-new-privileges', `seccomp=${seccompProfile(variations.personality)}`],
       MaskedPaths: [...SANDBOX.hiddenInProc.map((name) => `/proc/${name}`), '/sys'],
       // Docker's own list, and what newer kernels let everybody write to.
       ReadonlyPaths: ['bus', 'fs', 'irq', 'pressure', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`),
@@ -81,8 +87,13 @@ function containerOptions(
       IpcMode: 'private',
       ...({ CgroupnsMode: 'private' } satisfies object), // its type lacks it
       // Docker's own /dev/shm is noexec.
-      Tmpfs: { '/tmp': TMPFS, '/dev/shm': `${TMPFS},size=${SANDBOX.shmSize}` },
-      Ulimits: Object.entries(SANDBOX.rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),
+      Tmpfs: {
+        ...(variations.buildInMemory === true ? { [SANDBOX.workDir]: TMPFS } : {}),
+        '/tmp': TMPFS,
+        '/dev/shm': `${TMPFS},size=${SANDBOX.shmSize}`,
+      },
+      Ulimits: Object.entries(rlimits).map(([Name, limit]) => ({ Name, Soft: limit, Hard: limit })),
+      ...(variations.cpus === undefined ? {} : { CpusetCpus: variations.cpus.join(',') }),
       ...limitConfig(request.conditions.limits),
       // The output goes to us; the daemon need not keep it on its disk as well.
       LogConfig: { Type: 'none', Config: {} },
@@ -96,7 +107,7 @@ function containerOptions(
  * again, so that the step sees exactly the declared ones, whatever the image has, with no program between.
  */
 function exactEnvironment({ document, conditions, image }: StepRequest): string[] {
-  const environment = stepEnvironment(document, conditions.cores);
+  const environment = stepEnvironment(document, conditions);
   const config = JSON.parse(image.config) as { config?: { Env?: readonly string[] | null } };
   const added = ['HOSTNAME', ...(config.config?.Env ?? []).map((variable) => variable.split('=')[0] as string)];
   const removed = added.filter((name) => !Object.hasOwn(environment, name));

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { SANDBOX } from '../../model/sandbox.ts';
 import type { StepRequest } from '../executor.ts';
 import type { Enforcement } from './limits.ts';
+import type { Variations } from '../../model/variations.ts';
 import { mountActions } from './mounts.ts';
 import { SECCOMP_FILTER } from './seccompFilter.ts';
 
@@ -21,10 +22,13 @@ export interface SandboxParameters extends Pick<StepRequest, 'scratch' | 'recipe
   readonly environment: Readonly<Record<string, string>>;
   /** What keeps its limits. */
   readonly enforcement?: Pick<Enforcement, 'joins' | 'processes'>;
+  readonly variations?: Variations | undefined;
 }
 
 /** Describes a sandbox to enter.pl. */
 export function describeSandbox(parameters: SandboxParameters): Buffer {
+  const { variations = {} } = parameters;
+  const rlimits = { ...SANDBOX.rlimits, ...variations.rlimits };
   // enter.pl works in the root folder.
   const at = (name: string): string => resolve(parameters.scratch, name);
   const parts = {
@@ -33,19 +37,25 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
     inputs: parameters.inputs,
     build: at('build'),
     out: at('out'),
+    variations,
   };
   return encode({
     parent: [process.pid],
-    uid: [SANDBOX.uid],
-    gid: [SANDBOX.gid],
+    uid: [variations.ids?.uid ?? SANDBOX.uid],
+    gid: [variations.ids?.gid ?? SANDBOX.gid],
     cgroups: parameters.enforcement?.joins ?? [],
-    hostname: [SANDBOX.hostname],
+    hostname: [variations.hostname ?? SANDBOX.hostname],
+    domainname: [variations.domainname ?? '(none)'],
+    personality: [variations.personality ?? 0],
+    cpus: variations.cpus ?? [],
+    batch: [variations.batch === true ? 1 : 0],
+    pipedInput: [variations.pipedInput === true ? 1 : 0],
     root: [at('root')],
     folders: [at('root'), parts.build, parts.out],
     mounts: mountActions(parts).flat(),
-    workDir: [SANDBOX.workDir],
-    limits: resourceLimits(parameters.enforcement?.processes),
-    umask: [SANDBOX.umask],
+    workDir: [variations.workDir ?? SANDBOX.workDir],
+    limits: resourceLimits(rlimits, parameters.enforcement?.processes),
+    umask: [variations.umask ?? SANDBOX.umask],
     filter: [SECCOMP_FILTER],
     environment: Object.entries(parameters.environment).flat(),
     command: parameters.command,
@@ -53,8 +63,11 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
 }
 
 /** Name, number and value of each. */
-function resourceLimits(processes: number | undefined): readonly (string | number)[] {
-  const fixed = RLIMITS.flatMap(([name, number]) => [name, number, SANDBOX.rlimits[name]]);
+function resourceLimits(
+  values: Readonly<Record<(typeof RLIMITS)[number][0], number>>,
+  processes: number | undefined,
+): readonly (string | number)[] {
+  const fixed = RLIMITS.flatMap(([name, number]) => [name, number, values[name]]);
   return processes === undefined ? fixed : [...fixed, 'nproc', RLIMIT_NPROC, processes];
 }
 

@@ -17,8 +17,8 @@ use strict;
 # System calls of x86-64: arch/x86/entry/syscalls/syscall_64.tbl of Linux.
 my %CALL = (
   ioctl => 16, socket => 41, setsid => 112, setgroups => 116, capset => 126, personality => 135, statfs => 137,
-  pivot_root => 155, prctl => 157, mount => 165, umount2 => 166, sethostname => 170, setdomainname => 171,
-  keyctl => 250, unshare => 272, prlimit64 => 302, seccomp => 317,
+  setpriority => 141, sched_setscheduler => 144, pivot_root => 155, prctl => 157, mount => 165, umount2 => 166, sethostname => 170, setdomainname => 171,
+  sched_setaffinity => 203, keyctl => 250, unshare => 272, prlimit64 => 302, seccomp => 317,
 );
 
 # Of <linux/mount.h>, <linux/sched.h>, <linux/prctl.h>, <asm-generic/errno-base.h>.
@@ -136,7 +136,7 @@ sub become_step {
   call('namespaces cannot be made', 'unshare', $NEWNS | $NEWUTS | $NEWIPC | $NEWNET | $NEWCGROUP);
   call('setsid', 'setsid'); # else it could signal the process group of its keeper
   call('host name', 'sethostname', value('hostname'), length value('hostname'));
-  call('domain name', 'setdomainname', '(none)', 6);
+  call('domain name', 'setdomainname', value('domainname'), length value('domainname'));
   my $socket = call('a socket', 'socket', 2, 0x80002, 0); # AF_INET, SOCK_DGRAM|CLOEXEC
   call('the loopback interface', 'ioctl', $socket, 0x8914, pack 'a16 s x22', 'lo', 0x41); # SIOCSIFFLAGS, IFF_UP|RUNNING
   mount_root();
@@ -160,6 +160,11 @@ sub mount_root {
   chdir $root or fail("$root: $!");
   call('the root cannot be changed', 'pivot_root', '.', '.');
   call('the old root cannot be unmounted', 'umount2', '.', $MNT_DETACH);
+  my $folder = '';
+  for my $name (grep { $_ ne '' } split m{/}, value('workDir')) {
+    $folder .= "/$name";
+    -d $folder or mkdir $folder, 0755 or fail("$folder: $!");
+  }
   chdir value('workDir') or fail(value('workDir') . ": $!");
 }
 
@@ -205,7 +210,8 @@ sub hide {
 sub restrict {
   my @limits = @{$sandbox{limits}};
   while (my ($name, $number, $value) = splice @limits, 0, 3) { set_limit($name, $number + 0, $value + 0) }
-  try('personality', 0);
+  call('personality', 'personality', value('personality') + 0);
+  schedule();
   # The caller's session keyring holds its secrets. The filter keeps the step from all keyrings; where the kernel has
   # none, or a filter around vmbuild refuses this, there is none to reach either.
   try('keyctl', 1, 0) != -1 or $! == $EPERM or $! == $ENOSYS or fail("a new session keyring: $!");
@@ -222,6 +228,18 @@ sub restrict {
   call('the filter of system calls', 'seccomp', 1, 4, pack 'S x6 P', length($filter) / 8, $filter);
 }
 
+# Only a verification changes how a step is scheduled.
+sub schedule {
+  if (my @processors = @{$sandbox{cpus}}) {
+    my $mask = "\0" x 128;
+    vec($mask, $_, 1) = 1 for @processors;
+    call('processors', 'sched_setaffinity', 0, length $mask, $mask);
+  }
+  return if !value('batch');
+  call('the scheduler', 'sched_setscheduler', 0, 3, pack('i', 0)); # SCHED_BATCH
+  call('the priority', 'setpriority', 0, 0, 10); # PRIO_PROCESS
+}
+
 sub set_limit {
   my ($name, $number, $value) = @_;
   return if try('prlimit64', 0, $number, pack('QQ', $value, $value), 0) != -1;
@@ -233,7 +251,12 @@ sub set_limit {
 sub execute {
   my ($pid) = @_;
   open my $status, '>&', \*STDERR or fail("dup: $!");
-  open STDIN, '+<', '/dev/null' or fail("/dev/null: $!");
+  if (value('pipedInput')) {
+    pipe STDIN, my $writer or fail("pipe: $!");
+    close $writer;
+  } else {
+    open STDIN, '+<', '/dev/null' or fail("/dev/null: $!");
+  }
   open STDOUT, '>&', $input or fail("dup: $!");
   open STDERR, '>&', $input or fail("dup: $!");
   my @command = @{$sandbox{command}};

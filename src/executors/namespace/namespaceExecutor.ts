@@ -51,8 +51,9 @@ async function runStep(request: StepRequest): Promise<StepResult> {
     ...request,
     rootfs: image.rootfs,
     command: document.command,
-    environment: stepEnvironment(document, conditions.cores),
+    environment: stepEnvironment(document, conditions),
     enforcement,
+    variations: conditions.variations,
   });
   watched.signal.addEventListener('abort', sandbox.kill);
   const { measure } = enforcement;

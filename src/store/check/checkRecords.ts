@@ -5,12 +5,13 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { exists } from '../../io/files.ts';
-import { isDigest, type Digest } from '../../model/digest.ts';
+import { isDigest, toDigest, type Digest } from '../../model/digest.ts';
 import { isTargetName } from '../../model/names.ts';
 import { artifactOf, type Realisation } from '../../model/realisation.ts';
 import { findTree } from '../artifacts.ts';
 import type { Store } from '../openStore.ts';
 import { readRealisation, readTargetRecord } from '../realisations.ts';
+import { readVerifications } from '../verifications.ts';
 import { parseRoot, type Root } from '../roots.ts';
 import { listFolder } from './checkFolders.ts';
 import type { Check, CheckSummary } from './check.ts';
@@ -49,7 +50,22 @@ export async function checkRecords(check: Check): Promise<CheckedRecords> {
     (name): name is string => /^(last|attempt|added)-/.test(name),
     (name) => checkRoot(check, name),
   );
+  await eachNamed(check, 'verifications', '', isVerificationFile, (file) => checkVerification(check, file));
   return { counts: { realisations, logs, targets, roots }, producers };
+}
+
+/** Records, and the logs of builds that gave other bytes. */
+function isVerificationFile(name: string): name is string {
+  return /^[0-9a-f]{64}\.(json|log)$/.test(name);
+}
+
+async function checkVerification(check: Check, file: string): Promise<void> {
+  if (!file.endsWith('.json')) return;
+  const key = toDigest(file.slice(0, -'.json'.length));
+  await checkRecord(check, 'verification', `verifications/${file}`, async () => {
+    const found = readVerifications(check.store, key);
+    return found.length > 0 ? found : undefined;
+  });
 }
 
 /** Calls `work` for every file `<name><ending>` of a folder, reports all others, and counts. */
@@ -63,7 +79,7 @@ async function eachNamed<Name extends string>(
   let count = 0;
   for (const file of await listFolder(check, folder)) {
     check.signal.throwIfAborted();
-    const name = file.slice(0, -ending.length);
+    const name = file.slice(0, file.length - ending.length);
     if (!file.endsWith(ending) || !isName(name)) {
       reportExtra(check, `${folder}/${file}`);
       continue;

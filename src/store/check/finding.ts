@@ -7,7 +7,18 @@ type Trouble = 'damaged' | 'missing' | 'extra' | 'unreadable' | 'leftover';
 
 /** What a store holds. */
 export type StoredKind =
-  'artifact' | 'source' | 'blob' | 'binding' | 'image' | 'realisation' | 'log' | 'target' | 'root' | 'lock' | 'other';
+  | 'artifact'
+  | 'source'
+  | 'blob'
+  | 'binding'
+  | 'image'
+  | 'realisation'
+  | 'log'
+  | 'target'
+  | 'root'
+  | 'verification'
+  | 'lock'
+  | 'other';
 
 /** One thing that a check found. */
 export interface Finding {

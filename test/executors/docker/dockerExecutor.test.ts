@@ -33,7 +33,10 @@ describe.skipIf(!answers)(`docker executor ${NEEDS_DAEMON}`, { timeout: 120_000 
       .text()
       .split('\0')
       .filter((variable) => variable !== '');
-    const expected = stepEnvironment({ ...step.request.document, env: { DECLARED: 'a b\nc=d', EMPTY: '' } }, 2);
+    const expected = stepEnvironment(
+      { ...step.request.document, env: { DECLARED: 'a b\nc=d', EMPTY: '' } },
+      { cores: 2 },
+    );
     expect(Object.fromEntries(seen.map((variable) => variable.split(/=([^]*)/, 2)))).toEqual(expected);
     expect(seen.length).toBe(Object.keys(expected).length);
   });

@@ -1,0 +1,130 @@
+import { ADDR_NO_RANDOMIZE, UNAME26 } from '../../model/variations.ts';
+import type { Axis, Change, Machine } from './axis.ts';
+
+/** Three years, and not a whole number of days: date, weekday and time are all other ones. */
+const CLOCK_OFFSET_SECONDS = 3 * 365 * 86_400 + 12_345;
+
+/** The round itself runs elsewhere. */
+const NOTHING: Change = {};
+
+const onlyNamespace = { impossible: 'only the namespace executor can' };
+
+/** What docs/sandbox.md does not fix. */
+export const CONTRACT_AXES: readonly Axis[] = [
+  {
+    name: 'clock',
+    kind: 'contract',
+    about: 'the clock is three years ahead',
+    vary: ({ executor, faketime }) => {
+      if (executor !== 'namespace') return onlyNamespace;
+      if (faketime === undefined) return { impossible: 'libfaketime is not installed (Debian: libfaketime)' };
+      return {
+        variations: {
+          files: { 'libfaketime.so.1': faketime },
+          environment: {
+            LD_PRELOAD: '/dev/libfaketime.so.1',
+            FAKETIME: `+${CLOCK_OFFSET_SECONDS}`,
+            // Only the wall clock: times of files stay comparable with each other, and waits as long as they are.
+            NO_FAKE_STAT: '1',
+            FAKETIME_DONT_FAKE_MONOTONIC: '1',
+          },
+        },
+      };
+    },
+    seen: (usual, varied) => ({
+      dynamic: Math.abs(varied.time - usual.time) > CLOCK_OFFSET_SECONDS / 2,
+      static: Math.abs(varied.staticTime - usual.staticTime) > CLOCK_OFFSET_SECONDS / 2,
+    }),
+  },
+  {
+    name: 'aslr',
+    kind: 'contract',
+    about: 'programs are always loaded at the same addresses',
+    vary: () => ({ variations: { personality: ADDR_NO_RANDOMIZE } }),
+    seen: (usual, varied) => usual.addresses.length > 1 && varied.addresses.length === 1,
+  },
+  {
+    name: 'cpus',
+    kind: 'contract',
+    about: 'fewer processors',
+    vary: ({ cpus }) => {
+      if (cpus.length < 2) return { impossible: 'there is one processor only' };
+      // Not always the same ones: of several steps at once each should have its own.
+      const left = cpus.toSpliced(Math.floor(Math.random() * cpus.length), 1);
+      return { variations: { cpus: left } };
+    },
+    seen: (usual, varied) => usual.cpus !== varied.cpus,
+  },
+  {
+    name: 'jobs',
+    kind: 'contract',
+    about: 'another VMBUILD_JOBS',
+    vary: ({ cores }) => ({ cores: cores + 1 }),
+    seen: (usual, varied) => usual.jobs !== varied.jobs,
+  },
+  {
+    name: 'kernel',
+    kind: 'contract',
+    about: 'uname tells of a kernel 2.6',
+    vary: () => ({ variations: { personality: UNAME26 } }),
+    seen: (usual, varied) => ({
+      dynamic: usual.kernel !== varied.kernel,
+      static: usual.staticKernel !== varied.staticKernel,
+    }),
+  },
+  {
+    name: 'cpu-flags',
+    kind: 'contract',
+    about: '/proc/cpuinfo tells of a processor with fewer features (programs that ask the processor itself see all)',
+    vary: ({ executor, cpuinfo }) => (executor === 'namespace' ? { variations: { cpuinfo } } : onlyNamespace),
+    seen: (usual, varied) => usual.cpuFlags !== varied.cpuFlags,
+  },
+  {
+    name: 'directory-order',
+    kind: 'contract',
+    about: 'the folders of inputs list their names in another order',
+    vary: (machine) => copies(machine, () => needsMemory(machine) ?? { copies: { reordered: true } }),
+    seen: (usual, varied) => usual.inputOrder !== varied.inputOrder,
+  },
+  {
+    name: 'input-times',
+    kind: 'contract',
+    about: 'inputs are fresh copies with times and inode numbers of their own',
+    vary: (machine) => copies(machine, () => ({ copies: { times: true } })),
+    seen: (usual, varied) => usual.inputTimes !== varied.inputTimes,
+  },
+  {
+    name: 'file-system',
+    kind: 'contract',
+    about: '/build is on a tmpfs, whose folders list in another order',
+    vary: () => ({ variations: { buildInMemory: true } }),
+    seen: (usual, varied) => usual.buildFileSystem !== varied.buildFileSystem,
+  },
+  {
+    name: 'executor',
+    kind: 'contract',
+    about: 'another executor',
+    vary: ({ executor, firstExecutor }) =>
+      executor === firstExecutor ? { impossible: 'this round runs in the executor of the first build' } : NOTHING,
+    // The round itself runs there.
+    seen: () => true,
+  },
+  {
+    name: 'load',
+    kind: 'contract',
+    about: 'scheduled as a batch job of lower priority',
+    vary: () => ({ variations: { batch: true } }),
+    seen: (usual, varied) => usual.scheduling !== varied.scheduling,
+  },
+];
+
+/** A step in a container gets its inputs by the daemon, which decides what they look like. */
+function copies({ executor }: Machine, change: () => ReturnType<Axis['vary']>): ReturnType<Axis['vary']> {
+  return executor === 'namespace' ? change() : onlyNamespace;
+}
+
+function needsMemory({ memoryFolder }: Machine): { readonly impossible: string } | undefined {
+  return memoryFolder === undefined
+    ? { impossible: 'there is no tmpfs with room for copies of the inputs' }
+    : undefined;
+}

@@ -1,0 +1,71 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { listTree } from '../io/tree.ts';
+import type { TarEntry } from '../formats/tarHeader.ts';
+import { compareTrees } from './compareTrees.ts';
+import { diffText } from './diffText.ts';
+import { readRom } from './parts/readRom.ts';
+
+/** One way in which two files or folders are not the same. */
+export interface PathDifference {
+  /** From the outermost to what really differs: `rom.bin`, `COREBOOT`, `fallback/payload`, `initramfs`, `bbin/bb`, `.text`. */
+  readonly path: readonly string[];
+  readonly change: 'added' | 'removed' | 'changed' | 'moved';
+  /** What is different, in words; lines that differ follow, of text. */
+  readonly detail: string;
+}
+
+/** Larger files are compared as bytes alone; a ROM has at most 64 MiB. */
+const MAX_PARSED = 512 * 1024 * 1024;
+
+/**
+ * Every difference of two files or two folders, each down to the deepest part that differs, as far as formats are known.
+ *
+ * @returns nothing exactly if both hold the same.
+ */
+export function diffPaths(before: string, after: string): readonly PathDifference[] {
+  const folders = [before, after].map((path) => lstatSync(path).isDirectory());
+  if (folders[0] !== folders[1])
+    return [{ path: [basename(after)], change: 'changed', detail: 'a file → a folder, or back' }];
+  return folders[0] === true ? diffFolders(before, after) : diffFiles(before, after, basename(after));
+}
+
+function diffFolders(before: string, after: string): readonly PathDifference[] {
+  const old = new Map(listTree(before).map((entry) => [entry.path, entry]));
+  const now = new Map(listTree(after).map((entry) => [entry.path, entry]));
+  const names = [...new Set([...old.keys(), ...now.keys()])].sort();
+  return names.flatMap((name): readonly PathDifference[] => {
+    const [was, is] = [old.get(name), now.get(name)];
+    if (is === undefined) return [{ path: [name], change: 'removed', detail: kindOf(was) }];
+    if (was === undefined) return [{ path: [name], change: 'added', detail: kindOf(is) }];
+    if (was.type !== is.type || was.mode !== is.mode || was.target !== is.target) {
+      return [{ path: [name], change: 'changed', detail: `${kindOf(was)} → ${kindOf(is)}` }];
+    }
+    return is.type === 'file' ? diffFiles(join(before, name), join(after, name), name) : [];
+  });
+}
+
+function kindOf(entry: TarEntry | undefined): string {
+  if (entry === undefined) return 'nothing';
+  if (entry.type === 'symlink') return `a link to ${entry.target}`;
+  return `a ${entry.type} of mode ${entry.mode.toString(8)}${entry.type === 'file' ? `, ${entry.size} bytes` : ''}`;
+}
+
+function diffFiles(before: string, after: string, name: string): readonly PathDifference[] {
+  const [was, is] = [readFileSync(before), readFileSync(after)];
+  if (was.equals(is)) return [];
+  const text = diffText(was, is);
+  if (text !== undefined) return [{ path: [name], change: 'changed', detail: text }];
+  if (Math.max(was.length, is.length) > MAX_PARSED) {
+    return [{ path: [name], change: 'changed', detail: `${was.length} → ${is.length} bytes` }];
+  }
+  return compareTrees(readRom(was, name), readRom(is, name)).map((difference) => {
+    const last = [difference.before?.content, difference.after?.content];
+    const lines = last[0] && last[1] ? diffText(last[0], last[1]) : undefined;
+    return {
+      path: difference.path.map((part) => part.name),
+      change: difference.change,
+      detail: lines === undefined ? difference.detail : `${difference.detail}\n${lines}`,
+    };
+  });
+}
