@@ -3,6 +3,7 @@
 #   /in/coreboot.tar.xz                    coreboot's source, without git and without blobs
 #   /in/linux/bzImage
 #   /in/initramfs/initramfs.cpio.xz
+#   /in/toolchain/                         the compiler, and its assemblers and linker
 #   /recipe/platform/coreboot.defconfig    what this board wants
 #   /recipe/platform/mainboard/            the board, if coreboot lacks it: <vendor>/<board>/…
 #   /recipe/platform/flash.fmd             the flash layout, if it is not coreboot's own
@@ -46,7 +47,6 @@ fi
   fi
   cat /recipe/platform/coreboot.defconfig
   cat <<CONFIG
-CONFIG_ANY_TOOLCHAIN=y
 CONFIG_PAYLOAD_LINUX=y
 CONFIG_PAYLOAD_FILE="site-local/bzImage"
 CONFIG_LINUX_INITRD="site-local/initramfs.cpio.xz"
@@ -55,11 +55,18 @@ CONFIG
 } > wanted
 python3 -B /recipe/check-symbols.py . wanted "${of_platform[@]}"
 cp wanted .config
+# coreboot looks for a compiler here first, and takes none but one with its own patches. What runs on this machine,
+# such as cbfstool, is compiled with the image's.
+export XGCCPATH=/in/toolchain/bin/
 make -s olddefconfig >../build.log 2>&1 || { tail -n 60 ../build.log >&2; fail 'the configuration was refused'; }
 
 /recipe/check-wanted.sh .config wanted
 
 make "-j$VMBUILD_JOBS" >../build.log 2>&1 || { tail -n 100 ../build.log >&2; fail 'the ROM did not build'; }
+# What coreboot found: it goes on looking elsewhere if it cannot use what stands there.
+for tool in GCC_CC_x86_32:=/in/toolchain/bin/i386-elf-gcc IASL:=/in/toolchain/bin//iasl NASM:=/in/toolchain/bin//nasm; do
+  grep -qFx "$tool" build/xcompile || fail "coreboot was compiled with other tools than ours: ${tool%%:=*}"
+done
 
 rom=build/coreboot.rom
 [[ -f $rom ]] || fail "$rom was not made"

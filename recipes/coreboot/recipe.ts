@@ -5,7 +5,7 @@ import { vmbootFlash } from '../shared/vmbootFlash.ts';
 export default definePlatformRecipe((platform) => ({
   description: `coreboot for ${platform.name}, with Linux and the initramfs as its payload`,
   image: 'firmware',
-  inputs: { linux: `linux-${platform.name}`, initramfs: 'u-root' },
+  inputs: { linux: `linux-${platform.name}`, initramfs: 'u-root', toolchain: 'toolchain' },
   sources: { 'coreboot.tar.xz': corebootSource },
   files: [
     'build.sh',
