@@ -3,7 +3,14 @@ import type { LimitName } from '../model/limits.ts';
 import type { ErrorCode } from '../model/errors.ts';
 
 /** How a step got its artifact. */
-export type How = 'built' | 'rebuilt' | 'reused';
+export type How =
+  | 'built'
+  | 'rebuilt'
+  | 'reused'
+  /** Its artifact came from a cache. */
+  | 'fetched'
+  /** It is known what it gives, and nothing needs its artifact here. */
+  | 'skipped';
 
 /** Everything that happens during a realisation, in its order. Renderers and --json know nothing else. */
 export type BuildEvent =
@@ -40,6 +47,8 @@ export type BuildEvent =
       readonly done: number;
       readonly total: number | undefined;
     }
+  /** A cache is of no more use in this run. */
+  | { readonly type: 'cache-dropped'; readonly message: string }
   | { readonly type: 'transfer-retried'; readonly name: string; readonly message: string }
   | {
       readonly type: 'transfer-finished';
@@ -57,11 +66,14 @@ export type BuildEvent =
       readonly message: string;
     };
 
-/** A source that is fetched, or an image that is assembled. */
-export type TransferKind = 'source' | 'image';
+/** A source or an artifact that is fetched, or an image that is assembled. */
+export type TransferKind = 'source' | 'image' | 'artifact';
 
-/** `reuse`: the store has it. `build`: it has not. `depends`: known once the inputs are built (early cutoff). */
-export type Decision = 'reuse' | 'build' | 'depends';
+/**
+ * `reuse`: the store has it. `fetch`: it is known what it gives, and a cache may have that. `skip`: that is known, and its
+ * artifact is not needed. `build`: none of these. `depends`: known once the inputs are built (early cutoff).
+ */
+export type Decision = 'reuse' | 'fetch' | 'skip' | 'build' | 'depends';
 
 /** Takes events as they happen. */
 export type Emit = (event: BuildEvent) => void;

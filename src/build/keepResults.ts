@@ -20,8 +20,9 @@ export async function keepReused(
 ): Promise<boolean> {
   const roots = rootsOf(targets, results);
   if (holdResults !== true && roots.every((root) => isNoted(store, root))) return true;
-  await store.pins.add(results.map(({ artifact }) => artifact));
-  for (const { artifact } of results) if ((await findTree(store, artifact)) === undefined) return false;
+  const used = results.filter(({ how }) => how !== 'skipped');
+  await store.pins.add(used.map(({ artifact }) => artifact));
+  for (const { artifact } of used) if ((await findTree(store, artifact)) === undefined) return false;
   await noteRoots(roots, store);
   return true;
 }

@@ -20,7 +20,8 @@ import { errorMessage, VmbuildError } from '../model/errors.ts';
 import { scratchPrefix } from '../store/openStore.ts';
 import { assembleIntoStore } from './assembleLockedImage.ts';
 import { descriptionPath, lockPath } from './images.ts';
-import { createProvisioner, type ProvisionOptions, transfer } from './provision.ts';
+import { createProvisioner, type ProvisionOptions } from './provision.ts';
+import { transfer } from './transfer.ts';
 
 /** A new lock, not written yet. */
 export interface Relock {

@@ -3,11 +3,13 @@ import type { Digest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
 import { type BudgetRow, checkFlashBudget } from '../model/flashBudget.ts';
 import { artifactOf, filesOf, type Realisation } from '../model/realisation.ts';
+import { findTree, isCollected } from '../store/artifacts.ts';
 import { findRealisation, readTargetRecord, type TargetRun } from '../store/realisations.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
 import type { Decision } from './events.ts';
 import { topologicalOrder } from './graph.ts';
+import { createSubstitution, type Substitution } from './substitution.ts';
 import { refuseMissing } from './takeBlobs.ts';
 
 /** What would happen to a step, and why. */
@@ -17,6 +19,7 @@ export interface PlannedStep {
   readonly reason: string;
   /** Known if the artifacts of all inputs are known. */
   readonly buildKey: Digest | undefined;
+  /** What the step gives, if that is known; with `fetch` and `skip` its artifact is not in the store. */
   readonly statement: Realisation | undefined;
   /** The target's last success on this machine, if any. */
   readonly lastBuilt: TargetRun | undefined;
@@ -26,19 +29,55 @@ export interface PlannedStep {
 export type Plan = readonly PlannedStep[];
 
 /**
- * Looks every step up in the store. Touches no network, assembles nothing, starts nothing.
+ * Looks every step up in the store, and what is not there in the caches of the substitution. Without one it touches no
+ * network; it assembles nothing and starts nothing.
  */
-export async function planSteps(targets: readonly Step[], store: Store): Promise<Plan> {
-  const planned = new Map<Digest, PlannedStep>();
-  for (const step of topologicalOrder(targets)) {
-    const inputs: Record<string, Digest | undefined> = {};
-    for (const [mount, input] of Object.entries(step.inputs)) {
-      const statement = planned.get(input.hash)?.statement;
-      inputs[mount] = statement && artifactOf(statement);
-    }
-    planned.set(step.hash, await planStep(step, inputs, store));
+export async function planSteps(
+  targets: readonly Step[],
+  store: Store,
+  substitution: Substitution = createSubstitution(undefined, { store }),
+): Promise<Plan> {
+  substitution.begin(targets);
+  const planned = new Map<Digest, Promise<PlannedStep>>();
+  const order = topologicalOrder(targets);
+  // All at once where caches are asked: a step waits for its inputs only.
+  for (const step of order) {
+    const promise = (async () => {
+      const inputs: Record<string, Digest | undefined> = {};
+      for (const [mount, input] of Object.entries(step.inputs)) {
+        const statement = (await planned.get(input.hash))?.statement;
+        inputs[mount] = statement && artifactOf(statement);
+      }
+      return planStep(step, inputs, store, substitution);
+    })();
+    // Awaited below, in order; one that fails early must not be unhandled until then.
+    promise.catch(() => {});
+    planned.set(step.hash, promise);
   }
-  return [...planned.values()];
+  const plan: PlannedStep[] = [];
+  for (const step of order) plan.push(await (planned.get(step.hash) as Promise<PlannedStep>));
+  return settleAway(plan, targets, substitution.settings.caches.length > 0);
+}
+
+/** Decides on steps of which all is known but whose artifacts are away: they are only needed where something is built. */
+function settleAway(plan: Plan, targets: readonly Step[], canFetch: boolean): Plan {
+  if (plan.every(({ decision }) => decision !== 'skip')) return plan;
+  const needed = new Set(targets.map(({ hash }) => hash));
+  const settled = plan.toReversed().map((planned): PlannedStep => {
+    const { step } = planned;
+    const away = planned.decision === 'skip' && needed.has(step.hash);
+    const decision = !away ? planned.decision : canFetch ? 'fetch' : 'build';
+    if (decision === 'build' || decision === 'depends') {
+      for (const input of Object.values(step.inputs)) needed.add(input.hash);
+    }
+    if (!away) return planned;
+    return {
+      ...planned,
+      decision,
+      reason: canFetch ? 'known, and to be had from a cache' : 'not in the store any more',
+    };
+  });
+  return settled.toReversed();
 }
 
 /**
@@ -109,6 +148,7 @@ async function planStep(
   step: Step,
   inputs: Readonly<Record<string, Digest | undefined>>,
   store: Store,
+  substitution: Substitution,
 ): Promise<PlannedStep> {
   const built = (await readTargetRecord(store, step.target))?.built;
   const base = { step, lastBuilt: built };
@@ -119,8 +159,17 @@ async function planStep(
   }
   const document = keyDocument(step, inputs as Record<string, Digest>);
   const key = buildKey(document);
-  const statement = await findRealisation(store, key);
-  if (statement !== undefined) return { ...base, decision: 'reuse', reason: 'in the store', buildKey: key, statement };
+  const known = substitution.known(step.target, key);
+  const here = known !== undefined && (await findTree(store, artifactOf(known))) !== undefined;
+  if (here) return { ...base, decision: 'reuse', reason: 'in the store', buildKey: key, statement: known };
+  // What is gone for no known reason is not relied on.
+  const away = known !== undefined && (await isCollected(store, artifactOf(known))) ? known : undefined;
+  const statement = away ?? (await substitution.lookUp(step.target, key));
+  if (statement !== undefined) {
+    if ((await findTree(store, artifactOf(statement))) !== undefined)
+      return { ...base, decision: 'reuse', reason: 'the store has the artifact', buildKey: key, statement };
+    return { ...base, decision: 'skip', reason: 'known, and not needed', buildKey: key, statement };
+  }
   const previous = built && (await findRealisation(store, built.buildKey));
   return {
     ...base,

@@ -3,14 +3,17 @@ import type { FetchSettings } from '../fetchers/fetcher.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import type { Digest } from '../model/digest.ts';
-import { errorMessage, explainSystemError, VmbuildError } from '../model/errors.ts';
+import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import type { Source } from '../model/source.ts';
 import { claimImage, findImage, type StoredImage } from '../store/images.ts';
 import { claimBlob } from '../store/blobs.ts';
 import { type Store, scratchPrefix } from '../store/openStore.ts';
 import { adoptSource, claimSource, findSource } from '../store/sources.ts';
+import type { Substituter } from '../substituters/substituter.ts';
+import { cachedSource } from './cachedSource.ts';
 import type { LockedImage } from './evaluate.ts';
-import type { Emit, TransferKind } from './events.ts';
+import type { Emit } from './events.ts';
+import { transfer } from './transfer.ts';
 
 /** Downloads at once; more only makes each of them slower. */
 const DOWNLOADS = 4;
@@ -19,6 +22,8 @@ const DOWNLOADS = 4;
 export interface ProvisionOptions {
   readonly store: Store;
   readonly fetch: FetchSettings;
+  /** Asked for sources before their own locations. */
+  readonly caches?: readonly Substituter[] | undefined;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -133,6 +138,7 @@ async function download(source: Source, options: ProvisionOptions, quiet: boolea
     try {
       const path = await fetchSource(source, {
         settings: options.fetch,
+        caches: (wanted) => cachedSource(wanted, options.caches ?? [], options),
         scratch: scratch.path,
         signal,
         onProgress: progress,
@@ -145,24 +151,4 @@ async function download(source: Source, options: ProvisionOptions, quiet: boolea
   };
   if (quiet) return await get(() => {});
   return await transfer(options, 'source', source.name, source.digest, get);
-}
-
-/** Does work that is worth a line of its own in the progress. */
-export async function transfer<T>(
-  { emit }: Pick<ProvisionOptions, 'emit'>,
-  what: TransferKind,
-  name: string,
-  digest: string,
-  work: (progress: (done: number, total: number | undefined) => void) => Promise<T>,
-): Promise<T> {
-  const start = performance.now();
-  emit({ type: 'transfer-started', what, name, digest });
-  try {
-    const result = await work((done, total) => emit({ type: 'transfer-progress', what, name, digest, done, total }));
-    emit({ type: 'transfer-finished', what, name, digest, durationMs: performance.now() - start });
-    return result;
-  } catch (error) {
-    emit({ type: 'transfer-failed', what, name, digest, message: errorMessage(error) });
-    throw error;
-  }
 }

@@ -9,30 +9,30 @@ import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
 import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { stepLimits } from '../model/limits.ts';
-import { type ArtifactFacts, artifactOf, realisation } from '../model/realisation.ts';
-import { adoptTree } from '../store/artifacts.ts';
+import { type ArtifactFacts, artifactOf, type Realisation, realisation } from '../model/realisation.ts';
+import { adoptTree, claimTree, isCollected } from '../store/artifacts.ts';
 import { storeLog } from '../store/logs.ts';
 import { scratchPrefix, type Store } from '../store/openStore.ts';
-import {
-  claimRealisation,
-  noteRun,
-  readRealisation,
-  recordRealisation,
-  type TargetRun,
-} from '../store/realisations.ts';
+import { noteRun, readStored, recordRealisation, type TargetRun } from '../store/realisations.ts';
 import { checkedLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import type { Provisioner } from './provision.ts';
 import { type RealisedStep, type RealiseOptions, reused } from './realised.ts';
 import { writeRecipeFiles } from './recipeFiles.ts';
+import type { Substitution } from './substitution.ts';
 import { openStepLog } from './stepLog.ts';
 
 /** What realising one step needs beyond the options of the whole realisation. */
-interface StepOptions extends Omit<RealiseOptions, 'rebuild'> {
+interface StepOptions extends Omit<RealiseOptions, 'rebuild' | 'substitution'> {
   readonly rebuild: boolean;
   /** The plan has looked for it a moment ago, in vain. */
   readonly missing: boolean;
+  /** Its artifact must be in the store; otherwise it is enough to know what it gives. */
+  readonly needed: boolean;
+  readonly substitution: Substitution;
+  /** Sees to it that the artifact of an input is in the store. */
+  readonly bringHere: (input: Step) => Promise<RealisedStep>;
   readonly provisioner: Provisioner;
   /** Runs the step's execution when it is its turn. */
   readonly executing: Turn;
@@ -54,8 +54,11 @@ interface Job {
 export async function realiseStep(step: Step, document: BuildKeyDocument, options: StepOptions): Promise<RealisedStep> {
   const { store, signal, emit } = options;
   const job: Job = { step, document, key: buildKey(document) };
-  const present = options.missing ? undefined : await claimRealisation(store, job.key);
+  const present = options.missing ? undefined : await claim(job, options);
   if (present !== undefined && !options.rebuild) return reused(step, present, store);
+  const substituted = options.rebuild ? undefined : await substitute(job, options);
+  if (substituted !== undefined) return substituted;
+  if (options.substitution.settings.only) throw notSubstituted(step.target, 0);
 
   // The key's lock may be removed while nobody relies on it.
   await store.pins.add([job.key]);
@@ -69,12 +72,40 @@ export async function realiseStep(step: Step, document: BuildKeyDocument, option
         onWait: () => emit({ type: 'step-waiting', target: step.target, reason: 'another vmbuild is building it' }),
       }),
     );
-    const meanwhile = await claimRealisation(store, job.key);
+    const meanwhile = await claim(job, options);
     if (meanwhile !== undefined && !options.rebuild) return reused(step, meanwhile, store);
     const scratch = held.use(await temporaryFolder(store.layout.temporary, scratchPrefix()));
     return await execute(job, provided, scratch.path, options);
   });
   return 'statement' in outcome ? outcome : await options.finishing(() => finish(job, outcome, options));
+}
+
+/** What is on record and may be believed, with its artifact in the store and pinned. */
+async function claim({ step, key }: Job, { store, substitution }: StepOptions): Promise<Realisation | undefined> {
+  const statement = substitution.known(step.target, key);
+  if (statement === undefined) return undefined;
+  return (await claimTree(store, artifactOf(statement))) === undefined ? undefined : statement;
+}
+
+/** What others have built, if there is enough to believe it; undefined if it has to be built here. */
+async function substitute(job: Job, options: StepOptions): Promise<RealisedStep | undefined> {
+  const { step, key } = job;
+  const { substitution, store } = options;
+  const known = substitution.known(step.target, key);
+  const away = known !== undefined && (await isCollected(store, artifactOf(known)));
+  const statement = away ? known : await substitution.lookUp(step.target, key);
+  if (statement === undefined) return undefined;
+  if (!options.needed) return reused(step, statement, store, 'skipped');
+  return (await substitution.fetch(step.target, statement)) ? reused(step, statement, store, 'fetched') : undefined;
+}
+
+/** The refusal to build what nobody has to offer. */
+export function notSubstituted(target: string, others: number): VmbuildError {
+  const more = others === 0 ? '' : `, nor ${others} more`;
+  return new VmbuildError('NOT_SUBSTITUTED', `no cache has ${target}${more} from builders that are trusted`, {
+    step: target,
+    hints: ['Leave out --substitute-only to build it here.', 'vmbuild cache ls <target> shows what the caches have.'],
+  });
 }
 
 /** What a step runs on, all of it in the store. */
@@ -83,12 +114,13 @@ interface Provided {
   readonly inputs: Readonly<Record<string, MountedContent>>;
 }
 
-async function provide({ step, document }: Job, { provisioner, store }: StepOptions): Promise<Provided> {
+async function provide({ step, document }: Job, { provisioner, bringHere }: StepOptions): Promise<Provided> {
+  const inputPath = async (mount: string): Promise<string> => (await bringHere(step.inputs[mount] as Step)).path;
   const [image, ...contents] = await Promise.all([
     provisioner.image(step.image),
     ...Object.entries(document.inputs).map(async ([mount, content]): Promise<[string, MountedContent]> => {
       const source = Object.hasOwn(step.sources, mount) ? step.sources[mount] : undefined;
-      const path = source === undefined ? store.layout.tree(content.digest) : await provisioner.source(source);
+      const path = source === undefined ? await inputPath(mount) : await provisioner.source(source);
       return [mount, { ...content, path }];
     }),
   ]);
@@ -217,7 +249,9 @@ async function record(job: Job, artifact: ArtifactFacts, run: Execution, options
   const durationMs = Math.round(performance.now() - run.started);
   const finishedOn = new Date(run.startedOn.getTime() + durationMs);
   // Also where the recorded artifact itself is gone: its digest is known, and other bytes must not take its place.
-  const before = await readRealisation(store, job.key);
+  const stored = readStored(store, job.key);
+  // What others have signed may not be believed any more; a build on this machine is.
+  const before = stored?.envelopes === undefined ? stored?.statement : undefined;
   if (before !== undefined && artifactOf(before) !== artifact.digest) {
     await noteRun(store, job.step.target, 'failed', thisRun(job, 0));
     throw notReproduced(job, artifactOf(before), artifact.digest, store);
@@ -234,6 +268,7 @@ async function record(job: Job, artifact: ArtifactFacts, run: Execution, options
     startedOn: run.startedOn,
     finishedOn,
   });
+  await compareWithOthers(job, statement, options);
   // The first statement stays: a rebuild that agrees adds nothing to what is known of the bytes.
   if (before === undefined) await recordRealisation(store, statement);
   await noteRun(store, job.step.target, 'built', thisRun(job, durationMs));
@@ -249,7 +284,17 @@ async function record(job: Job, artifact: ArtifactFacts, run: Execution, options
   };
 }
 
-function thisRun({ step, key }: Job, durationMs: number): TargetRun {
+/** What builders who are trusted have said of the same build must be the same. */
+async function compareWithOthers({ step, key }: Job, own: Realisation, options: StepOptions): Promise<void> {
+  try {
+    options.substitution.compare(own);
+  } catch (error) {
+    await noteRun(options.store, step.target, 'failed', thisRun({ step, key }, 0));
+    throw error;
+  }
+}
+
+function thisRun({ step, key }: Pick<Job, 'step' | 'key'>, durationMs: number): TargetRun {
   return { derivation: step.hash, buildKey: key, at: new Date().toISOString(), durationMs };
 }
 

@@ -6,10 +6,11 @@ import type { LimitChanges } from '../model/limits.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
-import { noteRun, recordRealisation } from '../store/realisations.ts';
 import { differingVerification, hasVerifications } from '../store/verifications.ts';
+import { noteRun, readStored, recordAbsent, recordRealisation } from '../store/realisations.ts';
 import type { Emit, How } from './events.ts';
 import type { PlannedStep } from './plan.ts';
+import type { SubstitutionSettings } from './substitution.ts';
 
 /** How a realisation is to be done. */
 export interface RealiseOptions {
@@ -25,6 +26,8 @@ export interface RealiseOptions {
   readonly limits?: LimitChanges | undefined;
   /** Execute although realised, and compare: nothing, the named targets, or their whole build graph. */
   readonly rebuild: 'nothing' | 'targets' | 'graph';
+  /** Where results can be had instead of building them; nowhere by default. */
+  readonly substitution?: SubstitutionSettings | undefined;
   /** Leave the scratch folder of a failed step where it can be looked at. */
   readonly keepFailed: boolean;
   /** The artifacts are going to be used after this has returned: pin them even if nothing had to be done. */
@@ -41,18 +44,18 @@ export interface RealisedStep {
   readonly buildKey: Digest;
   readonly statement: Realisation;
   readonly artifact: Digest;
-  /** Path of the artifact in the store. Read only. */
+  /** Path of the artifact in the store, where it is not if the step was skipped. Read only. */
   readonly path: string;
   /** Of this execution; for `reused`, of the one that made the artifact. */
   readonly durationMs: number;
 }
 
-/** The result of a step that the store already had. */
-export function reused(step: Step, statement: Realisation, store: Store): RealisedStep {
+/** The result of a step that was not executed: the store already had it, unless something else is said. */
+export function reused(step: Step, statement: Realisation, store: Store, how: How = 'reused'): RealisedStep {
   const artifact = artifactOf(statement);
   return {
     step,
-    how: 'reused',
+    how,
     buildKey: statement.predicate.buildDefinition.internalParameters.buildKey,
     statement,
     artifact,
@@ -70,7 +73,9 @@ async function restrict(result: RealisedStep, store: Store): Promise<RealisedSte
   const licence = strictest([before, result.step.licence]);
   if (licence === before) return result;
   const statement = withLicence(result.statement, licence);
-  await recordRealisation(store, statement);
+  const envelopes = readStored(store, result.buildKey)?.envelopes;
+  if (result.how === 'skipped') await recordAbsent(store, statement, envelopes);
+  else await recordRealisation(store, statement, envelopes);
   return { ...result, statement };
 }
 
@@ -83,7 +88,7 @@ export async function tellFinished(
   const result = await restrict(found, store);
   const { step, how, buildKey, artifact, durationMs } = result;
   // A target whose recipe went back to an older state has that older result as its last one again.
-  if (how === 'reused' && lastBuilt?.buildKey !== buildKey) {
+  if (how !== 'built' && how !== 'rebuilt' && lastBuilt?.buildKey !== buildKey) {
     await noteRun(store, step.target, 'built', {
       derivation: step.hash,
       buildKey,

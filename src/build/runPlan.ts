@@ -8,7 +8,8 @@ import { keepResults, pinPlan } from './keepResults.ts';
 import { checkBudget, keyDocument, type Plan, type PlannedStep } from './plan.ts';
 import { createProvisioner, type Provisioner } from './provision.ts';
 import { tellFinished, type RealisedStep, type RealiseOptions } from './realised.ts';
-import { realiseStep } from './realiseStep.ts';
+import { notSubstituted, realiseStep } from './realiseStep.ts';
+import type { Substitution } from './substitution.ts';
 
 /** Assumed for a step that this machine has never run: as long as a middling compile. */
 const UNKNOWN_DURATION_MS = 120_000;
@@ -25,17 +26,20 @@ const REPORT = 'This is a defect in vmbuild. Please report it with the output of
 export async function runPlan(
   plan: Plan,
   targets: readonly Step[],
+  substitution: Substitution,
   options: RealiseOptions,
 ): Promise<readonly RealisedStep[]> {
   const { store, emit, signal } = options;
+  const { caches, only } = substitution.settings;
+  if (only) refuseBuilding(plan);
   await pinPlan(plan, store);
   // Now, and not when the first step has its inputs: nobody wants to hear after an hour of downloads that nothing can run.
   if (options.rebuild !== 'nothing' || plan.some(({ decision }) => decision === 'build')) {
     await checkPlanLimits(plan, await options.executor(), options);
   }
 
-  await using provisioner = createProvisioner(options);
-  if (options.rebuild === 'nothing') prefetch(plan, provisioner);
+  await using provisioner = createProvisioner({ ...options, caches });
+  if (options.rebuild === 'nothing') prefetch(plan, provisioner, caches.length > 0);
   const durations = new Map(plan.map(({ step, lastBuilt }) => [step.hash, lastBuilt?.durationMs]));
   const urgency = criticalPath(
     plan.map(({ step }) => step),
@@ -45,11 +49,27 @@ export async function runPlan(
   const executing = new PQueue({ concurrency: options.jobs });
   const finishing = new PQueue({ concurrency: FINISHING });
   const running = new Map<Digest, Promise<RealisedStep>>();
+  /** The same of those whose artifacts must be in the store. */
+  const present = new Map<Digest, Promise<RealisedStep>>();
   const finished: RealisedStep[] = [];
   let firstFailure: VmbuildError | undefined;
   const named = new Set(targets.map((step) => step.hash));
 
-  const realiseOne = async (planned: PlannedStep): Promise<RealisedStep> => {
+  const ordered = new Map(plan.map((planned) => [planned.step.hash, planned]));
+  /** Sees to it that the artifact of a step is in the store, once somebody needs it. */
+  const bringHere = (step: Step): Promise<RealisedStep> => {
+    let promise = present.get(step.hash);
+    if (promise === undefined) {
+      promise = (running.get(step.hash) as Promise<RealisedStep>).then((result) =>
+        result.how === 'skipped' ? attempt(ordered.get(step.hash) as PlannedStep, true) : result,
+      );
+      promise.catch(() => {});
+      present.set(step.hash, promise);
+    }
+    return promise;
+  };
+
+  const realiseOne = async (planned: PlannedStep, needed: boolean): Promise<RealisedStep> => {
     const { step } = planned;
     const artifacts: Record<string, Digest> = {};
     // A place in the queue is only taken once the inputs are there, so waiting never blocks others.
@@ -63,6 +83,9 @@ export async function runPlan(
       ...options,
       rebuild,
       missing: planned.decision === 'build',
+      needed,
+      substitution,
+      bringHere: (input) => inputOf(step, bringHere(input)),
       provisioner,
       executing: (work) => {
         emit({ type: 'step-queued', target: step.target });
@@ -91,9 +114,8 @@ export async function runPlan(
     return tellFinished(result, planned, options);
   };
 
-  // The first to ask is the first to run, whatever the others' priority. Inputs are never less urgent than their users.
-  for (const planned of plan.toSorted((a, b) => urgent(b) - urgent(a))) {
-    const promise = realiseOne(planned).catch((thrown: unknown) => {
+  const attempt = (planned: PlannedStep, needed: boolean): Promise<RealisedStep> =>
+    realiseOne(planned, needed).catch((thrown: unknown) => {
       if (signal.aborted || thrown instanceof NotStarted) throw thrown;
       const { target } = planned.step;
       const error = ofStep(target, thrown);
@@ -101,10 +123,18 @@ export async function runPlan(
       firstFailure ??= error;
       throw error;
     });
+
+  // The first to ask is the first to run, whatever the others' priority. Inputs are never less urgent than their users.
+  for (const planned of plan.toSorted((a, b) => urgent(b) - urgent(a))) {
+    const promise = attempt(planned, named.has(planned.step.hash));
     promise.catch(() => {});
     running.set(planned.step.hash, promise);
   }
-  const outcomes = await Promise.allSettled(plan.map(({ step }) => running.get(step.hash) as Promise<RealisedStep>));
+  await Promise.allSettled(running.values());
+  // What was skipped at first may have been needed after all.
+  const outcomes = await Promise.allSettled(
+    plan.map(({ step }) => (present.get(step.hash) ?? running.get(step.hash)) as Promise<RealisedStep>),
+  );
   await keepResults(targets, finished, store).catch((error: unknown) => {
     // Why it failed matters more.
     if (!signal.aborted && firstFailure === undefined) throw error;
@@ -115,6 +145,13 @@ export async function runPlan(
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   });
+}
+
+/** @throws VmbuildError NOT_SUBSTITUTED if something would have to be built. */
+function refuseBuilding(plan: Plan): void {
+  const missing = plan.filter(({ decision }) => decision === 'build' || decision === 'depends');
+  const [first] = missing;
+  if (first !== undefined) throw notSubstituted(first.step.target, missing.length - 1);
 }
 
 async function inputOf(step: Step, input: Promise<RealisedStep>): Promise<RealisedStep> {
@@ -145,11 +182,12 @@ class NotStarted extends VmbuildError {
 
 /**
  * Gets what steps will need while others are still building. Steps that may yet turn out to be unchanged (early
- * cutoff) are only provided for if they never ran here, since then there is nothing to be cut off to.
+ * cutoff) are only provided for if they never ran here, and no cache can have them: then there is nothing to be cut off to.
  */
-function prefetch(plan: Plan, provisioner: Provisioner): void {
+function prefetch(plan: Plan, provisioner: Provisioner, canFetch: boolean): void {
   for (const { step, decision, lastBuilt } of plan) {
-    if (decision === 'reuse' || (decision === 'depends' && lastBuilt !== undefined)) continue;
+    const expected = decision === 'depends' && lastBuilt === undefined && !canFetch;
+    if (decision !== 'build' && !expected) continue;
     for (const source of Object.values(step.sources)) void provisioner.source(source);
     void provisioner.image(step.image);
   }

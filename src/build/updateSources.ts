@@ -7,7 +7,8 @@ import { VmbuildError } from '../model/errors.ts';
 import { scratchPrefix } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
 import { needsGoProxy, withGoProxy } from './goDefault.ts';
-import { createProvisioner, type ProvisionOptions, transfer } from './provision.ts';
+import { createProvisioner, type ProvisionOptions } from './provision.ts';
+import { transfer } from './transfer.ts';
 
 /** What a source's locations give today. */
 export interface SourceUpdate {

@@ -27,6 +27,7 @@ const MODULES: readonly (readonly [names: readonly string[], load: () => Promise
   [['gc', 'root'], () => import('./program/gc.ts')],
   [['store'], () => import('./program/store.ts')],
   [['doctor'], () => import('./program/doctor.ts')],
+  [['cache', 'key'], () => import('./program/cache.ts')],
 ];
 
 /** Options that stand before the command and take a value. */

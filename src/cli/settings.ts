@@ -22,7 +22,34 @@ export interface FetchOptions {
   readonly offline?: boolean;
 }
 
+/** Which caches are asked, and who is believed: in the user's configuration and in a project's. */
+const sharingSchema = {
+  substituters: v.optional(v.array(v.string())),
+  /** Name → public key. */
+  trustedKeys: v.optional(v.record(v.string(), v.string())),
+  need: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
+};
+
+const projectSchema = v.strictObject(sharingSchema);
+
+/** What a project says about sharing, in `vmbuild.json` beside its `recipes/`. */
+export type ProjectConfig = v.InferOutput<typeof projectSchema>;
+
 const configSchema = v.strictObject({
+  ...sharingSchema,
+  /** Ids of keys that are not believed whatever a project says. */
+  revokedKeys: v.optional(v.array(v.string())),
+  /** Origin of a server → what it is shown. */
+  credentials: v.optional(
+    v.record(
+      v.string(),
+      v.strictObject({
+        token: v.optional(v.string()),
+        username: v.optional(v.string()),
+        password: v.optional(v.string()),
+      }),
+    ),
+  ),
   store: v.optional(v.string()),
   sourceDirs: v.optional(v.array(v.string())),
   sourceMirrors: v.optional(v.array(v.string())),
@@ -32,7 +59,7 @@ const configSchema = v.strictObject({
 });
 
 /** The user's configuration file. */
-type UserConfig = v.InferOutput<typeof configSchema>;
+export type UserConfig = v.InferOutput<typeof configSchema>;
 
 /** The user's folder for files of one kind (XDG Base Directory Specification), and vmbuild's in it. */
 function userFolder(variable: 'XDG_CONFIG_HOME' | 'XDG_DATA_HOME', standard: string): string {
@@ -41,8 +68,13 @@ function userFolder(variable: 'XDG_CONFIG_HOME' | 'XDG_DATA_HOME', standard: str
   return join(folder !== undefined && isAbsolute(folder) ? folder : join(homedir(), standard), 'vmbuild');
 }
 
+/** Folder of the user's signing keys. */
+export function keyFolder(): string {
+  return join(userFolder('XDG_CONFIG_HOME', '.config'), 'keys');
+}
+
 /** Where the user's configuration is read from. */
-function configPath(): string {
+export function configPath(): string {
   return join(userFolder('XDG_CONFIG_HOME', '.config'), 'config.json');
 }
 
@@ -99,8 +131,22 @@ function namedFolder(option: string, folder: string): string {
   return path;
 }
 
-async function readConfig(): Promise<UserConfig> {
-  const path = configPath();
+/** The user's configuration; empty if there is none. */
+export function readConfig(): Promise<UserConfig> {
+  return readJson(configPath(), configSchema);
+}
+
+/** What the projects of these recipes say, those given first on the command line first. */
+export function readProjectConfigs(options: GlobalOptions): Promise<readonly ProjectConfig[]> {
+  return Promise.all(
+    projectRoots(options).map(({ recipes }) => readJson(join(recipes, '..', 'vmbuild.json'), projectSchema)),
+  );
+}
+
+async function readJson<S extends typeof configSchema | typeof projectSchema>(
+  path: string,
+  schema: S,
+): Promise<v.InferOutput<S>> {
   let value: unknown;
   try {
     value = JSON.parse(await readFile(path, 'utf8'));
@@ -108,7 +154,7 @@ async function readConfig(): Promise<UserConfig> {
     if (systemErrorCode(error) === 'ENOENT') return {};
     throw new VmbuildError('USAGE', `${path} cannot be read: ${errorMessage(error)}`, { cause: error });
   }
-  const issue = firstIssue(configSchema, value);
+  const issue = firstIssue(schema, value);
   if (issue !== undefined) throw new VmbuildError('USAGE', `${path}: ${issue}`);
-  return value as UserConfig;
+  return value as v.InferOutput<S>;
 }

@@ -29,7 +29,7 @@ const KINDS: Readonly<Record<Location['type'], readonly Source['kind'][]>> = {
 
 /**
  * Gets a source and returns the path of the verified file or folder, inside `context.scratch`, which otherwise is as
- * it was. The source folders are asked first, then the locations in order; a host that failed
+ * it was. The source folders are asked first, then the caches, then the locations in order; a host that failed
  * lately comes last. Wrong content from one place is thrown away and the next is asked.
  *
  * @throws VmbuildError SOURCE_UNAVAILABLE, SOURCE_MISMATCH (something came, but never the right bytes) or PACKAGE_GONE
@@ -91,6 +91,7 @@ async function fetchFrom(
 /** Every place in order. Lazy: mirrors are only looked for when what stands before them has failed. */
 async function* places(source: Source, context: FetchContext): AsyncGenerator<Candidate | Unusable> {
   yield* await locateInFolders(source, context);
+  yield* (await context.caches?.(source)) ?? [];
   yield* locations(source, context);
 }
 

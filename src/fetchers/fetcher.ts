@@ -38,6 +38,8 @@ export interface FetchContext {
   readonly onProgress: (received: number, total: number | undefined) => void;
   /** A location failed and the next is tried, or the same once more. */
   readonly onRetry: (message: string) => void;
+  /** What the caches have of a source, asked after the source folders. */
+  readonly caches?: ((source: Source) => Promise<readonly Candidate[]>) | undefined;
   /** Other time limits and tries than usual. */
   readonly http?: Partial<Pick<HttpOptions, 'connectTimeout' | 'idleTimeout' | 'tries' | 'backoff'>> | undefined;
 }

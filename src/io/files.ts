@@ -56,8 +56,13 @@ export async function isWritable(path: string): Promise<boolean> {
  * @param staging what the path of the temporary file begins with, on the same file system; by default it is beside the
  * file. Who is killed meanwhile leaves it there, so it should be where somebody sweeps.
  */
-export async function writeFileAtomic(path: string, data: string | Uint8Array, staging?: string): Promise<void> {
-  await replaceFile(path, data, staging, flush);
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  staging?: string,
+  mode = 0o644,
+): Promise<void> {
+  await replaceFile(path, data, staging, flush, mode);
   await flush(dirname(path));
 }
 
@@ -74,13 +79,14 @@ async function replaceFile(
   data: string | Uint8Array,
   staging: string | undefined,
   beforeRename: (temporary: string) => Promise<void>,
+  mode = 0o644,
 ): Promise<void> {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true });
   const prefix = staging ?? join(folder, `.${basename(path)}.`);
   const temporary = `${prefix}${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
-    writeFileSync(temporary, data, { flag: 'wx', mode: 0o644 });
+    writeFileSync(temporary, data, { flag: 'wx', mode });
     await beforeRename(temporary);
     renameSync(temporary, path);
   } catch (error) {

@@ -1,21 +1,28 @@
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError, redactUrl } from './httpError.ts';
-import { exchange, type HttpOptions, type HttpResponse } from './httpExchange.ts';
+import { exchange, type HttpOptions, type HttpRequest, type HttpResponse } from './httpExchange.ts';
 
 const MAX_REDIRECTS = 10;
 const MAX_RETRY_AFTER = 60_000;
 
-/** One GET, following redirects; another server is not told the `authorization`. Throws HttpError, or the signal's reason. */
+/** Headers that are for one server alone. */
+const CREDENTIALS: readonly string[] = ['authorization', 'x-amz-security-token'];
+
+/**
+ * One GET (or HEAD), following redirects; another server is not told the credentials. Throws HttpError, or the signal's
+ * reason.
+ */
 export async function httpGet(
   url: string,
   options: HttpOptions,
   headers: Readonly<Record<string, string>> = {},
+  method: 'GET' | 'HEAD' = 'GET',
 ): Promise<HttpResponse> {
   let current = parseUrl(url, url);
   let sent = headers;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await exchange(current, options, sent);
+    const response = await exchange(current, options, sent, { method });
     const { location } = response.headers;
     if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
     response.close();
@@ -25,11 +32,32 @@ export async function httpGet(
     }
     // Credentials are for the server that they were given for.
     if (next.origin !== current.origin) {
-      sent = Object.fromEntries(Object.entries(sent).filter(([name]) => name.toLowerCase() !== 'authorization'));
+      sent = Object.fromEntries(Object.entries(sent).filter(([name]) => !CREDENTIALS.includes(name.toLowerCase())));
     }
     current = next;
   }
   throw new HttpError('redirect', url, `more than ${MAX_REDIRECTS} redirects`);
+}
+
+/**
+ * One request that changes something. A redirect is refused: what is sent, and the credentials, are for the server that was
+ * named.
+ */
+export async function httpSend(
+  url: string,
+  options: HttpOptions,
+  headers: Readonly<Record<string, string>>,
+  request: HttpRequest,
+): Promise<HttpResponse> {
+  const response = await exchange(parseUrl(url, url), options, headers, request);
+  if (![301, 302, 303, 307, 308].includes(response.status)) return response;
+  response.close();
+  const where = redactUrl(URL.parse(response.headers.location ?? '', url)?.href ?? '');
+  throw new HttpError(
+    'redirect',
+    url,
+    `redirected to ${where}, which nothing is sent to; use that address if it is right`,
+  );
 }
 
 /** Throws, and drops the connection, unless the status is one of `wanted`. */
@@ -54,7 +82,7 @@ export async function withRetries<T>(
   attempt: () => Promise<T>,
   progress: () => number = () => 0,
 ): Promise<T> {
-  const { tries = 3, backoff = 500, signal } = options;
+  const { tries = 3, backoff = 500, patience = MAX_RETRY_AFTER, signal } = options;
   let furthest = 0;
   for (let failures = 1; ; failures++) {
     try {
@@ -66,6 +94,7 @@ export async function withRetries<T>(
         failures = 1;
       }
       if (!(error instanceof HttpError) || !error.retryable || failures >= tries) throw error;
+      if ((error.retryAfter ?? 0) > patience) throw error;
       options.onRetry?.(`${redactUrl(url)}: ${error.message}; trying again (${failures + 1} of ${tries})`);
       const wait = error.retryAfter ?? backoff * 2 ** (failures - 1) * (1 + Math.random());
       await sleep(wait, undefined, { signal }).catch(() => signal.throwIfAborted());

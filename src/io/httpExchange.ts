@@ -1,5 +1,6 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { Readable } from 'node:stream';
 import { errorMessage, systemErrorCode } from '../model/errors.ts';
 import { agentFor, type ProxyChoice } from './httpAgents.ts';
 import { HttpError } from './httpError.ts';
@@ -14,10 +15,14 @@ export interface HttpOptions {
   readonly connectTimeout?: number | undefined;
   /** The longest silence after that; there is no limit in total. Default 30 s. */
   readonly idleTimeout?: number | undefined;
+  /** Bytes a second below which, over ten seconds of waiting, a body counts as stalled. Default 0: any. */
+  readonly slowest?: number | undefined;
   /** Tries in all; default 3. */
   readonly tries?: number | undefined;
   /** Wait before the second try, doubled for each further one, plus up to as much again at random. Default 500 ms. */
   readonly backoff?: number | undefined;
+  /** The longest that a server may ask to wait before the next try; if it asks for more, that is its answer. Default 60 s. */
+  readonly patience?: number | undefined;
   readonly proxy?: ProxyChoice;
   /** Told before a try is repeated; the text is fit for people. */
   readonly onRetry?: ((message: string) => void) | undefined;
@@ -35,13 +40,28 @@ export interface HttpResponse {
   close(): void;
 }
 
-/** One GET and its answer, whatever its status; redirects are answers, too. Throws HttpError, or the signal's reason. */
+/** What is sent besides headers. */
+export interface HttpRequest {
+  /** Default GET. */
+  readonly method?: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | undefined;
+  readonly body?: HttpBody | undefined;
+}
+
+/** A body that can be sent again. */
+export interface HttpBody {
+  /** Bytes. */
+  readonly size: number;
+  readonly open: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** One request and its answer, whatever its status; redirects are answers, too. Throws HttpError, or the signal's reason. */
 export async function exchange(
   url: URL,
   options: HttpOptions,
   headers: Readonly<Record<string, string>>,
+  sent: HttpRequest = {},
 ): Promise<HttpResponse> {
-  const response = await send(url, options, headers);
+  const response = await send(url, options, headers, sent);
   // Errors come out of the body; one that happens before it is read must not be an unhandled event.
   response.on('error', () => {});
   return {
@@ -53,24 +73,37 @@ export async function exchange(
   };
 }
 
-function send(url: URL, options: HttpOptions, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+function send(
+  url: URL,
+  options: HttpOptions,
+  headers: Readonly<Record<string, string>>,
+  { method = 'GET', body }: HttpRequest,
+): Promise<IncomingMessage> {
   const { signal, connectTimeout = 15_000, idleTimeout = 30_000 } = options;
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       agent: agentFor(url.protocol, options.proxy),
-      headers: { 'user-agent': 'vmbuild', 'accept-encoding': 'identity', ...headers },
+      method,
+      headers: {
+        'user-agent': 'vmbuild',
+        'accept-encoding': 'identity',
+        ...(body === undefined ? {} : { 'content-length': String(body.size) }),
+        ...headers,
+      },
       signal,
     });
     const timeout = (after: number, what: string) =>
       setTimeout(() => request.destroy(new HttpError('timeout', url.href, `${what} for ${after / 1000} s`)), after);
     let watchdog = timeout(connectTimeout, 'no connection');
+    let answered = false;
     const connected = () => {
       clearTimeout(watchdog);
-      watchdog = timeout(idleTimeout, 'no answer');
+      if (!answered) watchdog = timeout(idleTimeout, 'no answer');
     };
     request.on('socket', (socket) => (socket.connecting ? socket.once('connect', connected) : connected()));
     request.on('response', (response) => {
+      answered = true;
       clearTimeout(watchdog);
       resolve(response);
     });
@@ -79,16 +112,31 @@ function send(url: URL, options: HttpOptions, headers: Readonly<Record<string, s
       clearTimeout(watchdog);
       reject(signal.aborted ? signal.reason : describe(error, url));
     });
-    request.end();
+    if (body === undefined) {
+      request.end();
+      return;
+    }
+    const content = Readable.from(body.open(), { objectMode: false });
+    // Whoever takes what is sent is not silent.
+    content.on('data', () => request.socket?.connecting === false && connected());
+    content.on('error', (error) => request.destroy(error));
+    request.on('close', () => content.destroy());
+    content.pipe(request);
   });
 }
 
+/** Milliseconds of waiting over which `slowest` is measured. */
+const RATE_WINDOW = 10_000;
+
 async function* readBody(response: IncomingMessage, url: URL, options: HttpOptions): AsyncGenerator<Uint8Array> {
-  const { signal, idleTimeout = 30_000 } = options;
+  const { signal, idleTimeout = 30_000, slowest = 0 } = options;
+  // Only waiting counts, so that a slow disk is not taken for a slow line.
+  let waited = 0;
+  let received = 0;
   const chunks = response[Symbol.asyncIterator]();
   try {
     for (;;) {
-      // Armed only while waiting for the server, so that a slow disk is not taken for a dead line.
+      const start = performance.now();
       const watchdog = setTimeout(() => {
         response.destroy(new HttpError('timeout', url.href, `nothing received for ${idleTimeout / 1000} s`));
       }, idleTimeout);
@@ -96,6 +144,14 @@ async function* readBody(response: IncomingMessage, url: URL, options: HttpOptio
         const { value, done } = await chunks.next();
         if (done === true) return;
         clearTimeout(watchdog);
+        waited += performance.now() - start;
+        received += (value as Uint8Array).length;
+        if (waited >= RATE_WINDOW) {
+          if ((received * 1000) / waited < slowest)
+            throw new HttpError('timeout', url.href, `less than ${slowest} bytes a second`);
+          waited = 0;
+          received = 0;
+        }
         yield value;
       } catch (error) {
         throw signal.aborted ? signal.reason : describe(error, url);

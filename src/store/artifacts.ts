@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exists, flush, removeTree } from '../io/files.ts';
 import { inspectTree } from '../io/inspectTree.ts';
@@ -19,6 +19,21 @@ export async function findTree(store: Store, digest: Digest): Promise<string | u
 export async function claimTree(store: Store, digest: Digest): Promise<string | undefined> {
   await store.pins.add([digest]);
   return findTree(store, digest);
+}
+
+/** True if a tree is not here on purpose: it was collected, or never fetched. */
+export async function isCollected(store: Store, digest: Digest): Promise<boolean> {
+  return exists(store.layout.collected(digest));
+}
+
+/** Notes that a tree is not here on purpose. */
+export function markCollected({ layout }: Store, digest: Digest): void {
+  try {
+    mkdirSync(dirname(layout.collected(digest)), { recursive: true });
+    writeFileSync(layout.collected(digest), '');
+  } catch (error) {
+    throw explainSystemError(error, 'noting what is not in the store');
+  }
 }
 
 /**

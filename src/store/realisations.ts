@@ -1,49 +1,17 @@
 import { readFileSync } from 'node:fs';
-import * as v from 'valibot';
 import { writeFileAtomic, writeFileUnflushed } from '../io/files.ts';
-import { buildKey } from '../model/buildKey.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
+import { type Envelope, isEnvelope } from '../model/envelope.ts';
 import { explainSystemError, systemErrorCode, unreadable, VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
-import { claimTree, findTree } from './artifacts.ts';
+import { parseRealisation } from '../model/realisationSchema.ts';
+import { findTree, markCollected } from './artifacts.ts';
 import { stagingPath, type Store } from './openStore.ts';
 import { sealRecord, unsealRecord } from './sealedRecord.ts';
-
-const digest = v.pipe(
-  v.string(),
-  v.check((text) => isDigest(text)),
-);
-const time = v.pipe(
-  v.string(),
-  v.check((text) => !Number.isNaN(Date.parse(text))),
-);
 
 /** Members of the statements, and of the records of targets, that were written before records had seals. */
 const STATEMENT_MEMBERS = ['_type', 'subject', 'predicateType', 'predicate'];
 const TARGET_MEMBERS = ['target', 'last', 'built'];
-
-/** What vmbuild relies on in a statement; the rest is for others. */
-const statementSchema = v.looseObject({
-  subject: v.pipe(
-    v.array(
-      v.looseObject({
-        name: v.string(),
-        digest: v.looseObject({ sha256: digest }),
-        annotations: v.looseObject({ size: v.number() }),
-      }),
-    ),
-    v.minLength(1),
-  ),
-  predicate: v.looseObject({
-    buildDefinition: v.looseObject({
-      internalParameters: v.looseObject({ buildKey: digest, document: v.looseObject({}) }),
-    }),
-    runDetails: v.looseObject({
-      builder: v.looseObject({ id: v.string() }),
-      metadata: v.looseObject({ startedOn: time, finishedOn: time }),
-    }),
-  }),
-});
 
 /** The realisation of a build key, if the store has it *and* its artifact. */
 export async function findRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
@@ -53,37 +21,68 @@ export async function findRealisation(store: Store, key: Digest): Promise<Realis
 }
 
 /**
- * The same for somebody who is going to rely on it: the artifact is pinned, and stays until this process has ended or
- * disposed of the pins.
- */
-export async function claimRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
-  const statement = await readRealisation(store, key);
-  if (statement === undefined) return undefined;
-  return (await claimTree(store, artifactOf(statement))) === undefined ? undefined : statement;
-}
-
-/**
  * What the store has on record for a build key, whether or not it still has the artifact. A record that cannot be read
  * is as good as none: the step is built again and the record replaced.
  */
 export async function readRealisation(store: Store, key: Digest): Promise<Realisation | undefined> {
+  return readStored(store, key)?.statement;
+}
+
+/** A realisation in the store, and where it comes from. */
+export interface StoredRealisation {
+  readonly statement: Realisation;
+  /** What others have signed, if it was taken from them; undefined for a build on this machine. */
+  readonly envelopes: readonly Envelope[] | undefined;
+}
+
+/** The same as `readRealisation`, with what others have signed. */
+export function readStored(store: Store, key: Digest): StoredRealisation | undefined {
   const record = readRecord(store.layout.realisation(key), STATEMENT_MEMBERS);
-  if (!v.is(statementSchema, record)) return undefined;
-  const statement = record as unknown as Realisation;
-  const { internalParameters } = statement.predicate.buildDefinition;
-  // The key must be that of the document which stands beside it, too: a record is only believed as a whole.
-  if (internalParameters.buildKey !== key || buildKey(internalParameters.document) !== key) return undefined;
-  return statement;
+  if (record === undefined) return undefined;
+  const { envelopes, ...members } = record;
+  const statement = parseRealisation(members, key);
+  if (statement === undefined) return undefined;
+  if (envelopes === undefined) return { statement, envelopes };
+  // Without what was signed it would pass for a build on this machine.
+  return Array.isArray(envelopes) && envelopes.every(isEnvelope) ? { statement, envelopes } : undefined;
 }
 
 /** Records a realisation. Its artifact must be in the store and flushed (adoptTree does that). */
-export async function recordRealisation(store: Store, statement: Realisation): Promise<void> {
-  const { buildKey: key } = statement.predicate.buildDefinition.internalParameters;
+export async function recordRealisation(
+  store: Store,
+  statement: Realisation,
+  envelopes?: readonly Envelope[],
+): Promise<void> {
   if ((await findTree(store, artifactOf(statement))) === undefined) {
     throw new VmbuildError('INTERNAL', `a realisation was to be recorded before its artifact ${artifactOf(statement)}`);
   }
+  await writeRealisation(store, statement, envelopes);
+}
+
+/**
+ * Records a realisation without its artifact, which can be had again when something is to be built with it: from whoever
+ * signed the envelopes. It counts as collected until then.
+ */
+export async function recordAbsent(
+  store: Store,
+  statement: Realisation,
+  envelopes: readonly Envelope[] | undefined,
+): Promise<void> {
+  const artifact = artifactOf(statement);
+  await store.pins.add([artifact]);
+  if ((await findTree(store, artifact)) === undefined) markCollected(store, artifact);
+  await writeRealisation(store, statement, envelopes);
+}
+
+async function writeRealisation(
+  store: Store,
+  statement: Realisation,
+  envelopes: readonly Envelope[] | undefined,
+): Promise<void> {
+  const { buildKey: key } = statement.predicate.buildDefinition.internalParameters;
   try {
-    await writeFileAtomic(store.layout.realisation(key), sealRecord(statement), stagingPath(store));
+    const record = envelopes === undefined ? statement : { ...statement, envelopes };
+    await writeFileAtomic(store.layout.realisation(key), sealRecord(record), stagingPath(store));
   } catch (error) {
     throw explainSystemError(error, 'recording a realisation');
   }

@@ -11,7 +11,7 @@ const LAYERS = [
   ['formats'],
   ['io'],
   ['store'],
-  ['fetchers', 'images', 'executors'],
+  ['fetchers', 'images', 'executors', 'substituters', 'attest'],
   ['build'],
   ['firmware'],
   ['cli'],

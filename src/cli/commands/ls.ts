@@ -12,7 +12,8 @@ export async function lsCommand(options: GlobalOptions & { readonly json?: boole
     try {
       const step = await evaluator.evaluate(target);
       const plan = await planSteps([step], store);
-      const statement = plan.find((planned) => planned.step === step)?.statement;
+      const planned = plan.find((candidate) => candidate.step === step);
+      const statement = planned?.decision === 'reuse' ? planned.statement : undefined;
       const size = statement?.subject[0]?.annotations.size;
       // A target that its platform has no room for is there on purpose, to say so.
       const refused = refusal(plan);

@@ -17,11 +17,12 @@ import { evaluateAll, openContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { type MaskedRom, maskedRom, maskedText } from '../maskedRom.ts';
+import { type SubstituteOptions, substitutionSettings } from '../cacheSettings.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
 import { copyArtifacts } from './copyArtifacts.ts';
 
 /** Options of `vmbuild realize`. */
-interface RealizeOptions extends GlobalOptions, FetchOptions {
+interface RealizeOptions extends GlobalOptions, FetchOptions, SubstituteOptions {
   readonly executor: ExecutorChoice;
   readonly jobs?: number;
   readonly cores?: number;
@@ -54,6 +55,7 @@ export async function realizeCommand(
     results = await realise(steps, {
       store,
       fetch: await fetchSettings(options),
+      substitution: await substitutionSettings(options, interrupt.signal, emit),
       executor: executorChooser(options.executor, store, emit),
       jobs: options.jobs ?? defaultJobs(),
       cores,
@@ -100,7 +102,8 @@ function printSummary(
   },
 ): void {
   const out = (text: string): void => void process.stdout.write(text);
-  const executed = results.filter((result) => result.how !== 'reused');
+  const executed = results.filter(({ how }) => how === 'built' || how === 'rebuilt');
+  const fetched = results.filter(({ how }) => how === 'fetched');
   if (executed.length > 0) {
     out(
       formatTable(executed.map(({ step, how, durationMs }) => [`  ${step.target}`, how, formatDuration(durationMs)])),
@@ -123,9 +126,10 @@ function printSummary(
     }
   }
   if (copied !== undefined) out(`copied to ${copied}, with SHA256SUMS\n`);
-  const reusedCount = results.length - executed.length;
+  const reusedCount = results.filter(({ how }) => how === 'reused').length;
+  const fromCaches = fetched.length === 0 ? '' : `, ${fetched.length} from a cache`;
   out(
-    `${formatCount(executed.length, 'step')} executed, ${reusedCount} taken from the store, ${formatDuration(elapsedMs)}\n`,
+    `${formatCount(executed.length, 'step')} executed, ${reusedCount} taken from the store${fromCaches}, ${formatDuration(elapsedMs)}\n`,
   );
 }
 
@@ -174,8 +178,8 @@ async function dryRun(steps: readonly Step[], store: Store, json: boolean): Prom
   const rows: string[][] = [];
   const missing = new Map<string, string[]>();
   for (const { step, decision, reason } of plan) {
-    rows.push([step.target, { reuse: 'reuse', build: 'build', depends: 'build?' }[decision], reason]);
-    if (decision === 'reuse') continue;
+    rows.push([step.target, decision === 'depends' ? 'build?' : decision, reason]);
+    if (decision !== 'build' && decision !== 'depends') continue;
     for (const source of Object.values(step.sources)) {
       if (source.blob !== undefined) continue;
       const size = source.size === undefined ? '' : formatBytes(source.size);

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { VERSION } from '../version.ts';
 import { limitChanges } from './limitOption.ts';
-import { fetchOptions, positiveInteger } from './options.ts';
+import { fetchOptions, positiveInteger, repeatable } from './options.ts';
 
 /** `vmbuild realize`. */
 export function define(program: Command): void {
@@ -23,6 +23,9 @@ export function define(program: Command): void {
       )
       .option('--rebuild', 'execute the named targets although they are realised, and compare')
       .option('--rebuild-all', 'the same for everything that they need')
+      .addOption(repeatable('--substituter <url>', 'ask this cache first; may be repeated'))
+      .option('--no-substitute', 'ask no cache')
+      .option('--substitute-only', 'build nothing: take everything from caches')
       .option('--keep-failed', 'keep the files of a step that fails')
       .option('--dry-run', 'only say what would be fetched, built and reused, and why')
       .option('-o, --output <folder>', 'copy the artifacts there, with a SHA256SUMS')

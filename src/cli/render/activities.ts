@@ -45,6 +45,7 @@ export function trackActivity(event: BuildEvent, activities: Activities): void {
     case 'step-waiting':
     case 'transfer-waiting':
     case 'transfer-retried':
+    case 'cache-dropped':
       break;
   }
 }

@@ -1,4 +1,4 @@
-import type { BuildEvent } from '../../build/events.ts';
+import type { BuildEvent, TransferKind } from '../../build/events.ts';
 import { shortDigest } from '../../model/digest.ts';
 import { formatBytes, formatCount, formatDuration } from '../format.ts';
 
@@ -8,9 +8,13 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'planned': {
       const count = (decision: string): number => event.steps.filter((step) => step.decision === decision).length;
       const open = count('build') + count('depends');
-      return open === 0
-        ? undefined
-        : `${formatCount(event.steps.length, 'step')}: ${count('reuse')} in the store, ${open} to build`;
+      const others = [
+        ...(count('fetch') === 0 ? [] : [`${count('fetch')} to fetch`]),
+        ...(count('skip') === 0 ? [] : [`${count('skip')} not needed`]),
+      ];
+      if (open + count('fetch') === 0) return undefined;
+      const steps = formatCount(event.steps.length, 'step');
+      return `${steps}: ${[`${count('reuse')} in the store`, ...others, `${open} to build`].join(', ')}`;
     }
     case 'executor-chosen':
       return `executor ${event.executor} (${event.reason})`;
@@ -23,6 +27,8 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'step-started':
       return `${event.target} started (build key ${shortDigest(event.buildKey)})`;
     case 'step-finished': {
+      if (event.how === 'skipped') return undefined;
+      if (event.how === 'fetched') return `${event.target} is from a cache: ${shortDigest(event.artifact)}`;
       if (event.how === 'reused') return `${event.target} is in the store: ${shortDigest(event.artifact)}`;
       const same = event.how === 'rebuilt' ? ', the same bytes again' : '';
       return `${event.target} built in ${formatDuration(event.durationMs)}: ${shortDigest(event.artifact)}${same}`;
@@ -34,11 +40,13 @@ export function sentence(event: BuildEvent): string | undefined {
       return `${event.name} waits: another vmbuild is ${doing} it`;
     }
     case 'transfer-started':
-      return event.what === 'image' ? `image ${event.name} is assembled` : `fetching ${event.name}`;
+      return event.what === 'image' ? `image ${event.name} is assembled` : `fetching ${event.name}${ofStep(event)}`;
+    case 'cache-dropped':
+      return `warning: ${event.message}`;
     case 'transfer-retried':
       return `${event.name}: ${event.message}`;
     case 'transfer-finished': {
-      const done = event.what === 'image' ? `image ${event.name} assembled` : `fetched ${event.name}`;
+      const done = event.what === 'image' ? `image ${event.name} assembled` : `fetched ${event.name}${ofStep(event)}`;
       return `${done} in ${formatDuration(event.durationMs)}`;
     }
     case 'step-queued':
@@ -48,6 +56,10 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'transfer-failed':
       return undefined;
   }
+}
+
+function ofStep({ what }: { readonly what: TransferKind }): string {
+  return what === 'artifact' ? ' from a cache' : '';
 }
 
 /** How far a transfer is: `12.0 MiB of 144.4 MiB`, `33 of 62 packages`. */

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listNames, removeTree, temporaryFolder } from '../../io/files.ts';
 import { acquireLock } from '../../io/lock.ts';
@@ -8,6 +8,7 @@ import { type Store, scratchPrefix } from '../openStore.ts';
 import { lastUses } from './ages.ts';
 import { diskUsage, findGarbage, type Garbage } from './garbage.ts';
 import { type Live, markLive } from './live.ts';
+import { markCollected } from '../artifacts.ts';
 import { indexRecords, type RecordIndex } from './recordIndex.ts';
 
 /** What to collect of what nothing needs. */
@@ -111,7 +112,8 @@ async function remove(
 }
 
 /** Moves something that is dead to `trash`; false if it is live by now, or gone. */
-function moveAway({ layout }: Store, live: Live, item: Garbage, trash: string): boolean {
+function moveAway(store: Store, live: Live, item: Garbage, trash: string): boolean {
+  const { layout } = store;
   const { kind, name, path, usedAt } = item;
   if (kind !== 'failed' && kind !== 'quarantine' && live.digests.has(name)) return false;
   if (kind === 'source' && live.unknownImages.length > 0) return false;
@@ -120,8 +122,7 @@ function moveAway({ layout }: Store, live: Live, item: Garbage, trash: string): 
   if (kind === 'log' && (lstatSync(place, { throwIfNoEntry: false })?.ctimeMs ?? 0) > usedAt) return false;
   if (kind === 'artifact') {
     // First: a check takes an artifact that is on record, and not here for no reason, for lost.
-    mkdirSync(join(layout.root, 'collected'), { recursive: true });
-    writeFileSync(layout.collected(name as Digest), '');
+    markCollected(store, name as Digest);
   }
   try {
     renameSync(place, trash);

@@ -1,0 +1,58 @@
+import type { Digest } from '../model/digest.ts';
+import { type Envelope, payloadOf } from '../model/envelope.ts';
+import type { Realisation } from '../model/realisation.ts';
+import { parseRealisation } from '../model/realisationSchema.ts';
+import { signEnvelope, signersOf, STATEMENT_TYPE } from './dsse.ts';
+import type { SigningKey } from './keys.ts';
+import type { Trust } from './trust.ts';
+
+/** Any in-toto statement; the kinds of predicate are open. */
+export interface Statement {
+  readonly _type: 'https://in-toto.io/Statement/v1';
+  readonly predicateType: string;
+}
+
+/** Signs a statement as it stands. */
+export function signStatement(statement: Statement, key: SigningKey): Envelope {
+  return signEnvelope(STATEMENT_TYPE, Buffer.from(JSON.stringify(statement)), key);
+}
+
+/** The statement that an envelope carries, with whoever is trusted and has signed it; undefined if nobody has. */
+export interface SignedStatement {
+  readonly statement: Statement;
+  readonly signers: readonly Digest[];
+  readonly envelope: Envelope;
+}
+
+/** Opens an envelope. Nothing is read in it before a signature of somebody trusted has been verified. */
+export function openEnvelope(envelope: Envelope, trust: Trust): SignedStatement | undefined {
+  if (envelope.payloadType !== STATEMENT_TYPE) return undefined;
+  const signers = signersOf(envelope, trust.keys);
+  if (signers.length === 0) return undefined;
+  const statement = parseStatement(payloadOf(envelope));
+  return statement && { statement, signers, envelope };
+}
+
+/** The statement in these bytes, whoever made it: for showing and comparing, never for taking an artifact. */
+export function parseStatement(payload: Uint8Array): Statement | undefined {
+  try {
+    const value = JSON.parse(Buffer.from(payload).toString()) as Partial<Statement> | null;
+    const known = value?._type === 'https://in-toto.io/Statement/v1' && typeof value.predicateType === 'string';
+    return known ? (value as Statement) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The build key that a statement is about; undefined if it is no realisation. Not verified. */
+export function buildKeyOf(statement: Statement): Digest | undefined {
+  const { predicate } = statement as Partial<Realisation>;
+  return predicate?.buildDefinition?.internalParameters?.buildKey;
+}
+
+/** The realisation of `key` that a statement is; undefined if it is another kind, about another key, or not sound. */
+export function asRealisation(statement: Statement, key: Digest): Realisation | undefined {
+  if (statement.predicateType !== 'https://slsa.dev/provenance/v1') return undefined;
+  const found = parseRealisation(statement, key);
+  return found?.predicate.buildDefinition.buildType === 'urn:vmbuild:build:1' ? found : undefined;
+}

@@ -1,0 +1,83 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { flush, writeFileAtomic } from '../io/files.ts';
+import { acquireLock } from '../io/lock.ts';
+import { sha256 } from '../model/digest.ts';
+import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { denied } from './httpStore.ts';
+import type { ObjectBody, ObjectStore } from './objectStore.ts';
+
+/** Bytes a read; loopback servers want large ones. */
+const CHUNK = 1024 * 1024;
+
+/** A folder: a disk that is shared, a stick, or what `cache serve` serves. */
+export function openFileStore(root: string, signal: AbortSignal): ObjectStore {
+  return {
+    where: `file://${root}`,
+    remote: false,
+    read: (path, limit) =>
+      unlessMissing(async () => {
+        const { size } = await stat(join(root, path));
+        if (size > limit) throw tooLong(join(root, path), limit);
+        const bytes = await readFile(join(root, path));
+        return { bytes, version: sha256(bytes) };
+      }),
+    open: (path) =>
+      unlessMissing(async () => {
+        const facts = await stat(join(root, path));
+        if (!facts.isFile()) return undefined;
+        const body = createReadStream(join(root, path), { highWaterMark: CHUNK });
+        return { body, size: facts.size, close: () => void body.destroy() };
+      }),
+    stat: (path) =>
+      unlessMissing(async () => {
+        const { size, mtimeMs } = await stat(join(root, path));
+        return { size, writtenAt: mtimeMs };
+      }),
+    put: (path, body) => putFile(join(root, path), body, signal),
+    replace: async (path, bytes, version) => {
+      const place = join(root, path);
+      await mkdir(dirname(place), { recursive: true });
+      await using _lock = await acquireLock(join(root, '.lock'), { signal });
+      const before = await unlessMissing(() => readFile(place));
+      if ((before && sha256(before)) !== version) return false;
+      await writeFileAtomic(place, bytes);
+      return true;
+    },
+  };
+}
+
+/** Written beside its place, flushed, and renamed: a reader finds nothing or all of it. */
+async function putFile(place: string, body: ObjectBody, signal: AbortSignal): Promise<void> {
+  await mkdir(dirname(place), { recursive: true });
+  const temporary = `${place}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+  try {
+    const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: CHUNK });
+    await pipeline(Readable.from(body.open(), { objectMode: false }), file, { signal });
+    if (file.bytesWritten !== body.size) throw new Error(`${file.bytesWritten} bytes came instead of ${body.size}`);
+    await flush(temporary);
+    await rename(temporary, place);
+    await flush(dirname(place));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function unlessMissing<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = systemErrorCode(error) ?? '';
+    if (['ENOENT', 'ENOTDIR'].includes(code)) return undefined;
+    if (['EACCES', 'EPERM'].includes(code)) throw denied('the folder', errorMessage(error));
+    throw error;
+  }
+}
+
+function tooLong(path: string, limit: number): VmbuildError {
+  return new VmbuildError('CACHE_UNUSABLE', `${path} is longer than ${limit} bytes`);
+}
