@@ -67,7 +67,7 @@ function settleAway(plan: Plan, targets: readonly Step[], canFetch: boolean): Pl
     const { step } = planned;
     const away = planned.decision === 'skip' && needed.has(step.hash);
     const decision = !away ? planned.decision : canFetch ? 'fetch' : 'build';
-    if (decision === 'build' || decision === 'depends') {
+    if (decision === 'build') {
       for (const input of Object.values(step.inputs)) needed.add(input.hash);
     }
     if (!away) return planned;

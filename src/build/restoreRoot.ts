@@ -1,6 +1,7 @@
 import { readImageLock } from '../images/lockFile.ts';
 import type { Digest } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
+import { artifactOf } from '../model/realisation.ts';
 import type { LackingRoot } from '../store/repair/kept.ts';
 import { partSources } from './assembleLockedImage.ts';
 import type { Evaluator, Step } from './evaluate.ts';
@@ -10,6 +11,7 @@ import { checkPlan, planSteps } from './plan.ts';
 import { createProvisioner, type Provisioner } from './provision.ts';
 import type { RealiseOptions } from './realised.ts';
 import { runPlan } from './runPlan.ts';
+import { createSubstitution } from './substitution.ts';
 
 /**
  * Makes again what a root lacks of what it keeps: steps are executed, sources fetched, images assembled. That can only be done
@@ -25,15 +27,18 @@ export async function restoreRoot(
 ): Promise<void> {
   const step = await evaluator.evaluate(root.target);
   if (step.hash !== root.derivation) throw otherRecipe(root.target, root.derivation);
-  const plan = await planSteps([step], options.store);
+  const substitution = createSubstitution(options.substitution, options);
+  const known = await planSteps([step], options.store, substitution);
+  // Of what others have built, only what was here is brought back; the rest may stay away.
+  const wanted = known.filter(({ statement }) => statement !== undefined && lost.has(artifactOf(statement)));
+  const targets = [step, ...wanted.map((planned) => planned.step)];
+  const plan = await planSteps(targets, options.store, substitution);
   checkPlan(plan);
   // Nothing becomes a root by being repaired.
-  await runPlan(plan, [], { ...options, rebuild: 'nothing' });
+  await runPlan(plan, [], substitution, { ...options, rebuild: 'nothing' });
   await using provisioner = createProvisioner(options);
   for (const needed of topologicalOrder([step])) await provideLost(needed, lost, provisioner);
 }
-
-// Later: what substituters have is asked of them here first, before anything is built or fetched.
 
 async function provideLost(step: Step, lost: ReadonlySet<Digest>, provisioner: Provisioner): Promise<void> {
   for (const source of Object.values(step.sources)) if (lost.has(source.digest)) await provisioner.source(source);

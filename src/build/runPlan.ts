@@ -126,7 +126,7 @@ export async function runPlan(
 
   // The first to ask is the first to run, whatever the others' priority. Inputs are never less urgent than their users.
   for (const planned of plan.toSorted((a, b) => urgent(b) - urgent(a))) {
-    const promise = attempt(planned, named.has(planned.step.hash));
+    const promise = attempt(planned, planned.decision === 'fetch' || named.has(planned.step.hash));
     promise.catch(() => {});
     running.set(planned.step.hash, promise);
   }

@@ -1,8 +1,12 @@
+import type { Trust } from '../attest/trust.ts';
 import { createEvaluator, type Evaluator, type Step } from '../build/evaluate.ts';
 import { createImageCatalog } from '../build/images.ts';
 import { openProject, type Project } from '../build/project.ts';
+import { type Plan, planSteps } from '../build/plan.ts';
+import { createSubstitution } from '../build/substitution.ts';
 import { readBindings } from '../store/blobs.ts';
 import { openStore, openStoreForReading, type Store } from '../store/openStore.ts';
+import { readTrust } from './trustSettings.ts';
 import { type GlobalOptions, projectRoots, storeFolder } from './settings.ts';
 
 /** What most commands work on. */
@@ -10,6 +14,8 @@ export interface Context {
   readonly project: Project;
   readonly evaluator: Evaluator;
   readonly store: Store;
+  /** Looks steps up in the store, and believes what was taken from others as far as the policy goes today. */
+  readonly plan: (steps: readonly Step[]) => Promise<Plan>;
 }
 
 /** Opens the project and the store that the options name; `read` for commands that only look. */
@@ -19,7 +25,12 @@ export async function openContext(options: GlobalOptions, access: 'read' | 'writ
   const evaluator = createEvaluator(project, createImageCatalog(project.roots), (platform) =>
     readBindings(store, platform),
   );
-  return { project, evaluator, store };
+  let trust: Promise<Trust> | undefined;
+  const plan = async (steps: readonly Step[]): Promise<Plan> => {
+    const settings = { caches: [], trust: await (trust ??= readTrust(options)), only: false };
+    return planSteps(steps, store, createSubstitution(settings, { store }));
+  };
+  return { project, evaluator, store, plan };
 }
 
 /** Evaluates targets one after another (a cycle across two of them is then found as one). */

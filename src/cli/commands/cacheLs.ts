@@ -1,7 +1,8 @@
 import { survey } from '../../build/survey.ts';
 import { shortDigest } from '../../model/digest.ts';
 import { printable } from '../../model/printable.ts';
-import { openNamedCache, readTrust } from '../cacheSettings.ts';
+import { openNamedCache } from '../cacheSettings.ts';
+import { readTrust } from '../trustSettings.ts';
 import { evaluateAll, openContext } from '../context.ts';
 import { formatTable } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';

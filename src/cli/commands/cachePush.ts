@@ -1,7 +1,5 @@
-import { planSteps } from '../../build/plan.ts';
 import { push } from '../../build/push.ts';
-import { createSubstitution } from '../../build/substitution.ts';
-import { openNamedCache, readTrust } from '../cacheSettings.ts';
+import { openNamedCache } from '../cacheSettings.ts';
 import { evaluateAll, openContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
@@ -20,10 +18,9 @@ export async function cachePush(url: string, targets: readonly string[], options
   using interrupt = interruptSignal();
   const key = readSigningKey(options.key ?? DEFAULT_KEY);
   const cache = await openNamedCache(url, interrupt.signal);
-  const { evaluator, store } = await openContext(options, 'write');
+  const { evaluator, store, plan: planOf } = await openContext(options, 'write');
   const steps = await evaluateAll(evaluator, targets);
-  const trust = await readTrust(options);
-  const plan = await planSteps(steps, store, createSubstitution({ caches: [], trust, only: false }, { store }));
+  const plan = await planOf(steps);
   const start = performance.now();
   const say = (line: object, text: string): void =>
     void (options.json === true

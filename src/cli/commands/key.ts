@@ -1,7 +1,7 @@
 import { parsePublicKey } from '../../attest/keys.ts';
 import { writeFileAtomic } from '../../io/files.ts';
 import { systemErrorCode, VmbuildError } from '../../model/errors.ts';
-import { readTrust } from '../cacheSettings.ts';
+import { readTrust } from '../trustSettings.ts';
 import { formatTable } from '../format.ts';
 import { createKey, readOwnKeys } from '../keyFiles.ts';
 import { configPath, type GlobalOptions, readConfig, type UserConfig } from '../settings.ts';

@@ -1,4 +1,4 @@
-import { planSteps, refusal } from '../../build/plan.ts';
+import { refusal } from '../../build/plan.ts';
 import { errorMessage } from '../../model/errors.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatTable } from '../format.ts';
@@ -6,12 +6,12 @@ import type { GlobalOptions } from '../settings.ts';
 
 /** `vmbuild ls`: every target, and whether the store has it. A recipe that is wrong is listed with what is wrong. */
 export async function lsCommand(options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
-  const { project, evaluator, store } = await openContext(options, 'read');
+  const { project, evaluator, plan: planOf } = await openContext(options, 'read');
   const rows: { target: string; state: string; size: number | undefined; description: string }[] = [];
   for (const target of await project.targets()) {
     try {
       const step = await evaluator.evaluate(target);
-      const plan = await planSteps([step], store);
+      const plan = await planOf([step]);
       const planned = plan.find((candidate) => candidate.step === step);
       const statement = planned?.decision === 'reuse' ? planned.statement : undefined;
       const size = statement?.subject[0]?.annotations.size;

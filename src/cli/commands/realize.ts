@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { budgetRows, checkPlan, planSteps } from '../../build/plan.ts';
+import { budgetRows, checkPlan, type Plan } from '../../build/plan.ts';
 import { realise } from '../../build/realise.ts';
 import type { RealisedStep } from '../../build/realised.ts';
 import type { Step } from '../../build/evaluate.ts';
@@ -41,9 +41,9 @@ export async function realizeCommand(
   options: RealizeOptions,
   version: string,
 ): Promise<void> {
-  const { project, evaluator, store } = await openContext(options, options.dryRun === true ? 'read' : 'write');
+  const { project, evaluator, store, plan } = await openContext(options, options.dryRun === true ? 'read' : 'write');
   const steps = await evaluateAll(evaluator, targets);
-  if (options.dryRun === true) return dryRun(steps, store, options.json === true);
+  if (options.dryRun === true) return dryRun(await plan(steps), store, options.json === true);
 
   using interrupt = interruptSignal();
   const start = performance.now();
@@ -172,8 +172,7 @@ function printJson(
 }
 
 /** What would happen, and why; nothing is fetched, assembled or started for it. */
-async function dryRun(steps: readonly Step[], store: Store, json: boolean): Promise<void> {
-  const plan = await planSteps(steps, store);
+async function dryRun(plan: Plan, store: Store, json: boolean): Promise<void> {
   checkPlan(plan);
   const rows: string[][] = [];
   const missing = new Map<string, string[]>();

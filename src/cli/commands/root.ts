@@ -1,4 +1,3 @@
-import { planSteps } from '../../build/plan.ts';
 import { type Digest, isDigest } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf } from '../../model/realisation.ts';
@@ -68,9 +67,9 @@ type Found = {
 
 /** What a target's recipe gives today. */
 async function realised(target: string, options: GlobalOptions): Promise<Found> {
-  const { evaluator, store } = await openContext(options, 'write');
+  const { evaluator, store, plan: planOf } = await openContext(options, 'write');
   const step = await evaluator.evaluate(target);
-  const plan = await planSteps([step], store);
+  const plan = await planOf([step]);
   const buildKey = plan.find((planned) => planned.step === step)?.buildKey;
   const steps = plan.flatMap((planned) => (planned.statement === undefined ? [] : (planned.buildKey ?? [])));
   if (buildKey === undefined || steps.length < plan.length) throw notHere(target, store);

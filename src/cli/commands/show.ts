@@ -1,4 +1,4 @@
-import { planSteps, type PlannedStep, refusal } from '../../build/plan.ts';
+import { type PlannedStep, refusal } from '../../build/plan.ts';
 import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '../../model/blobSlot.ts';
 import { printableName } from '../../model/printable.ts';
 import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
@@ -9,9 +9,10 @@ import type { GlobalOptions } from '../settings.ts';
 
 /** `vmbuild show`: what a target is, what it is made of, and what the store knows of it. */
 export async function showCommand(target: string, options: GlobalOptions & { readonly json?: boolean }): Promise<void> {
-  const { project, evaluator, store } = await openContext(options, 'read');
+  const context = await openContext(options, 'read');
+  const { project, evaluator, store } = context;
   const step = await evaluator.evaluate(target);
-  const plan = await planSteps([step], store);
+  const plan = await context.plan([step]);
   const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
   const { statement } = planned;
   const masked = statement && (await maskedRom(step, statement, store.layout.tree(artifactOf(statement)), project));

@@ -9,6 +9,7 @@ import { findForRepair } from '../../store/repair/findForRepair.ts';
 import { keptThings, type LackingRoot, lackingRoots } from '../../store/repair/kept.ts';
 import { chooseRepairs, type Repair } from '../../store/repair/repairs.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
+import { substitutionSettings } from '../cacheSettings.ts';
 import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
 import { openContext } from '../context.ts';
 import { formatCount } from '../format.ts';
@@ -87,6 +88,7 @@ async function restoreAll(
       await restoreRoot(one, evaluator, {
         store,
         fetch: await fetchSettings(options),
+        substitution: await substitutionSettings(options, signal, renderer.emit),
         executor: executorChooser(options.executor, store, renderer.emit),
         jobs: 2,
         cores: availableParallelism(),
