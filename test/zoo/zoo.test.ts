@@ -1,3 +1,4 @@
+import { mkdtempSync } from 'node:fs';
 import { mkdir, mkdtemp, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createImageCatalog } from '../../src/build/images.ts';
 import { AXES, axesNamed } from '../../src/build/verify/axes.ts';
+import { describeMachine, memoryFolderFor } from '../../src/build/verify/machine.ts';
 import { verifyTargets } from '../../src/build/verify/verify.ts';
 import type { StepVerdict } from '../../src/build/verify/verifyStep.ts';
 import { projectRoots, storeFolder } from '../../src/cli/settings.ts';
@@ -27,6 +29,17 @@ async function imageWithCompiler(): Promise<{ readonly digest: string; readonly 
   const store = await openStore(await storeFolder({ recipes: [] }));
   const found = await findImage(store, locked.digest);
   return found && { digest: found.digest, folder: store.layout.image(found.digest) };
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'vmbuild-zoo-'));
+const machine = { ...describeMachine(scratch, 2), memoryFolder: await memoryFolderFor(1024 * 1024) };
+afterAll(() => removeTree(scratch));
+
+/** Why this machine cannot show a kind, if it cannot: no libfaketime, one processor, no tmpfs. */
+function lacks({ axis: name }: Kind): string | undefined {
+  const axis = AXES.find((each) => each.name === name);
+  const change = axis?.vary({ ...machine, executor: 'namespace', firstExecutor: undefined });
+  return change !== undefined && 'impossible' in change ? change.impossible : undefined;
 }
 
 /** Text of a recipe; its input is a folder with names. */
@@ -119,8 +132,10 @@ describe.skipIf(cannotBuild !== undefined).each([
 ])(buildSuite('the zoo, built again by $name'), { timeout: 300_000 }, ({ name: executorName, make, why }) => {
   // An axis that an executor cannot vary is no test of it; docs/verify.md has the table.
   const kinds = KINDS.filter(({ only }) => only === undefined || only === executorName);
-  const reasonToSkip = ({ image }: Kind): string | undefined =>
-    why ?? (image !== undefined && firmware === undefined ? 'the image firmware is in no store' : undefined);
+  const reasonToSkip = (kind: Kind): string | undefined =>
+    why ??
+    lacks(kind) ??
+    (kind.image !== undefined && firmware === undefined ? 'the image firmware is in no store' : undefined);
   const executor = make();
   let verdicts: readonly StepVerdict[] = [];
 
