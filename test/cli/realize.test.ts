@@ -233,7 +233,7 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('the other commands'), () 
     });
     await cli.run('realize', 'app');
     expect(await list()).toMatchObject({ app: 'in store', lib: 'in store' });
-    expect((await cli.run('ls')).stdout).toMatch(/^app +in store +8 B +a test$/m);
+    expect((await cli.run('ls')).stdout).toMatch(/^app +in store +10\.0 KiB +a test$/m);
     const shown = JSON.parse((await cli.run('show', 'app', '--json')).stdout) as {
       derivationHash: string;
       buildKey: string;
