@@ -17,6 +17,7 @@ import { noteRun, readStored, recordRealisation, type TargetRun } from '../store
 import { checkedLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
+import { howItEnded } from './howItEnded.ts';
 import type { Provisioner } from './provision.ts';
 import { type RealisedStep, type RealiseOptions, reused } from './realised.ts';
 import { writeRecipeFiles } from './recipeFiles.ts';
@@ -231,9 +232,7 @@ function withTail(error: unknown, tail: readonly string[]): unknown {
 }
 
 function buildFailed(step: Step, result: StepResult, tail: readonly string[]): VmbuildError {
-  const ending =
-    result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
-  return new VmbuildError('BUILD_FAILED', `${step.target} ${ending}`, { step: step.target, excerpt: tail });
+  return new VmbuildError('BUILD_FAILED', `${step.target} ${howItEnded(result)}`, { step: step.target, excerpt: tail });
 }
 
 async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {

@@ -6,7 +6,7 @@ import type { LimitChanges } from '../model/limits.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
-import { differingVerification, hasVerifications } from '../store/verifications.ts';
+import { differingVerification } from '../store/verifications.ts';
 import { noteRun, readStored, recordAbsent, recordRealisation } from '../store/realisations.ts';
 import type { Emit, How } from './events.ts';
 import type { PlannedStep } from './plan.ts';
@@ -96,7 +96,7 @@ export async function tellFinished(
       durationMs,
     });
   }
-  const differing = hasVerifications(store) ? differingVerification(store, buildKey) : undefined;
+  const differing = differingVerification(store, buildKey);
   if (differing !== undefined) {
     const at = differing.predicate.vmbuild.finishedOn;
     emit({ type: 'step-not-reproducible', target: step.target, at });

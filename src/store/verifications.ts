@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { listNames, writeFileAtomic } from '../io/files.ts';
+import { writeFileAtomic } from '../io/files.ts';
 import type { Digest } from '../model/digest.ts';
 import { explainSystemError, systemErrorCode, unreadable } from '../model/errors.ts';
 import type { Verification } from '../model/verification.ts';
@@ -33,11 +33,6 @@ export async function recordVerification(store: Store, key: Digest, statement: V
   } catch (error) {
     throw explainSystemError(error, 'recording a verification');
   }
-}
-
-/** Whether anything was ever verified here: most stores hold nothing to look for. */
-export function hasVerifications(store: Pick<Store, 'layout'>): boolean {
-  return listNames(store.layout.verifications).length > 0;
 }
 
 /** The last verification of a build key that found other bytes, if there is one. */

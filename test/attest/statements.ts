@@ -3,6 +3,7 @@ import type { Trust } from '../../src/attest/trust.ts';
 import { type BuildKeyDocument, buildKey } from '../../src/model/buildKey.ts';
 import { type Digest, sha256 } from '../../src/model/digest.ts';
 import { type Realisation, realisation } from '../../src/model/realisation.ts';
+import { RUN } from '../support/runFacts.ts';
 
 /** Trust in these keys, of which one is enough. */
 export function trusting(keys: readonly SigningKey[]): Trust {
@@ -35,12 +36,7 @@ export function statementOf(step: string, result: string): { readonly key: Diges
       derivation: sha256(step),
       buildKey: key,
       document,
-      licence: 'may-be-shared',
-      executor: 'namespace',
-      vmbuildVersion: '1',
-      invocationId: 'x',
-      startedOn: new Date(0),
-      finishedOn: new Date(1),
+      ...RUN,
     },
   );
   return { key, statement };

@@ -4,17 +4,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { removeTree } from '../../src/io/files.ts';
 import { ownerPrefix } from '../../src/io/owner.ts';
-import type { Content } from '../../src/model/buildKey.ts';
-import { type Digest, sha256 } from '../../src/model/digest.ts';
+import { sha256 } from '../../src/model/digest.ts';
 import { artifactOf, type Realisation } from '../../src/model/realisation.ts';
 import { checkStore } from '../../src/store/check/checkStore.ts';
 import type { Finding } from '../../src/store/check/finding.ts';
 import { type Collection, collectGarbage, type CollectOptions } from '../../src/store/gc/collect.ts';
-import { openStore, openStoreForReading, type Store } from '../../src/store/openStore.ts';
+import { openStoreForReading, type Store } from '../../src/store/openStore.ts';
 import { findRealisation } from '../../src/store/realisations.ts';
 import { noteRoot, readRoots, removeRoot } from '../../src/store/roots.ts';
 import { temporary } from '../support/temporary.ts';
-import { keyOf, putBuild, putImage, putRoot, putSource, reopen } from './makeStore.ts';
+import { keyOf, putBuild, putRoot, putSource, reopen, putSample, type Sample } from './makeStore.ts';
 
 const DAY = 24 * 3600 * 1000;
 
@@ -28,30 +27,6 @@ async function problems(store: Store): Promise<Finding[]> {
   const signal = new AbortController().signal;
   await checkStore(store, { signal, threads: 1, onFinding: (finding) => void findings.push(finding) });
   return findings;
-}
-
-function tree(statement: Realisation): Content {
-  return { kind: 'tree', digest: artifactOf(statement) };
-}
-
-/** `app` is made of `lib` and a source, in an image that was made of a package; nothing is a root yet. */
-interface Sample {
-  readonly store: Store;
-  readonly lib: Realisation;
-  readonly app: Realisation;
-  readonly image: Digest;
-  readonly deb: Digest;
-  readonly source: Digest;
-}
-
-async function sample(): Promise<Sample> {
-  const store = await openStore(join(await temporary(), 'store'));
-  const deb = (await putSource(store, 'a package')).digest;
-  const image = await putImage(store, 'an image', [deb]);
-  const source = await putSource(store, 'a source');
-  const lib = await putBuild(store, { target: 'lib', image, output: 'lib' });
-  const app = await putBuild(store, { target: 'app', image, inputs: { lib: tree(lib), source }, output: 'app' });
-  return { store: await reopen(store), lib, app, image, deb, source: source.digest };
 }
 
 /** What is there of a sample, by name. */
@@ -74,7 +49,7 @@ const LOGS = ['libLog', 'appLog'];
 
 describe('garbage collection', () => {
   it('keeps the last result of a target with everything that it was made of', async () => {
-    const one = await sample();
+    const one = await putSample();
     await putRoot(one.store, one.app, [one.lib]);
     expect((await collect(one.store)).collected).toEqual([]);
     expect(left(one)).toEqual(EVERYTHING);
@@ -82,7 +57,7 @@ describe('garbage collection', () => {
   });
 
   it('finds out from realisations what a root was made of, where nobody has noted it', async () => {
-    const one = await sample();
+    const one = await putSample();
     const root = await putRoot(one.store, one.app);
     await noteRoot(one.store, { ...root, steps: undefined });
     expect((await collect(one.store)).collected).toEqual([]);
@@ -90,7 +65,7 @@ describe('garbage collection', () => {
   });
 
   it('takes what no root keeps, says what, and leaves a store that is well', async () => {
-    const one = await sample();
+    const one = await putSample();
     const { collected, freed } = await collect(one.store);
     expect(collected.map(({ kind }) => kind).sort()).toEqual(['artifact', 'artifact', 'image', 'source', 'source']);
     expect(freed).toBeGreaterThan(20_000);
@@ -101,7 +76,7 @@ describe('garbage collection', () => {
   });
 
   it('keeps the realisation of what it took, which binds whoever builds it again', async () => {
-    const one = await sample();
+    const one = await putSample();
     await collect(one.store);
     expect(await findRealisation(one.store, keyOf(one.app))).toBeUndefined();
     expect(existsSync(one.store.layout.realisation(keyOf(one.app)))).toBe(true);
@@ -114,7 +89,7 @@ describe('garbage collection', () => {
   });
 
   it.each([true, false])('can let roots keep their outputs only (asked of all of them: %s)', async (ofAll) => {
-    const one = await sample();
+    const one = await putSample();
     const root = await putRoot(one.store, one.app, [one.lib]);
     if (!ofAll) await noteRoot(one.store, { ...root, outputsOnly: true });
     await collect(one.store, { outputsOnly: ofAll });
@@ -123,7 +98,7 @@ describe('garbage collection', () => {
   });
 
   it('keeps what was finished of a target that then failed, until it succeeds', async () => {
-    const one = await sample();
+    const one = await putSample();
     const at = new Date().toISOString();
     const attempt = { kind: 'attempt', target: 'app', derivation: sha256('app'), outputsOnly: false, at } as const;
     await noteRoot(one.store, { ...attempt, steps: [keyOf(one.lib)] });
@@ -137,7 +112,7 @@ describe('garbage collection', () => {
   });
 
   it('with --dry-run says the same, and touches nothing, also of a store that is only read', async () => {
-    const one = await sample();
+    const one = await putSample();
     const reader = await openStoreForReading(one.store.layout.root);
     const said = (await collect(reader, { dryRun: true })).collected;
     expect(left(one)).toEqual(EVERYTHING);
@@ -145,7 +120,7 @@ describe('garbage collection', () => {
   });
 
   it('takes what failed builds and repairs have put aside', async () => {
-    const { store } = await sample();
+    const { store } = await putSample();
     for (const folder of ['failed', 'quarantine']) {
       await mkdir(join(store.layout.root, folder, 'x-1', 'deep'), { recursive: true });
       await writeFile(join(store.layout.root, folder, 'x-1', 'deep', 'file'), 'content');
@@ -158,7 +133,7 @@ describe('garbage collection', () => {
   });
 
   it('takes the logs of build keys that are results no more', async () => {
-    const one = await sample();
+    const one = await putSample();
     const image = one.image;
     const newer = await putBuild(one.store, {
       target: 'lib',
@@ -173,7 +148,7 @@ describe('garbage collection', () => {
   });
 
   it('removes an image that lies elsewhere by its link, and nothing behind it', async () => {
-    const { store } = await sample();
+    const { store } = await putSample();
     const elsewhere = await temporary();
     await writeFile(join(elsewhere, 'config.json'), '{}');
     const digest = sha256('{}');
@@ -184,7 +159,7 @@ describe('garbage collection', () => {
   });
 
   it('leaves names that are not vmbuild’s alone', async () => {
-    const { store } = await sample();
+    const { store } = await putSample();
     await writeFile(join(store.layout.root, 'sources', 'notes'), '');
     await collect(store);
     expect(await readdir(join(store.layout.root, 'sources'))).toEqual(['notes']);
@@ -193,7 +168,7 @@ describe('garbage collection', () => {
 
 describe('what is in use', () => {
   it('stays as long as the process that pinned it', async () => {
-    const one = await sample();
+    const one = await putSample();
     await one.store.pins.add([artifactOf(one.lib), one.image, one.source]);
     await collect(one.store);
     expect(left(one)).toEqual(['lib', 'image', 'source', ...LOGS]);
@@ -202,7 +177,7 @@ describe('what is in use', () => {
   });
 
   it('stays between being adopted and being recorded', async () => {
-    const one = await sample();
+    const one = await putSample();
     const app = await putBuild(one.store, { target: 'app', image: one.image, output: 'third' });
     await removeTree(join(one.store.layout.root, 'realisations'));
     await collect(one.store);
@@ -210,14 +185,14 @@ describe('what is in use', () => {
   });
 
   it('is nothing of a process that has ended, whatever it has left', async () => {
-    const one = await sample();
+    const one = await putSample();
     await writeFile(join(one.store.layout.running, '00000000.1.1.1.1'), `\n${one.source}\n`);
     await collect(one.store);
     expect(left(one)).toEqual(LOGS);
   });
 
   it('counts although a full disk cut a line off', async () => {
-    const one = await sample();
+    const one = await putSample();
     const pins = join(one.store.layout.running, `${ownerPrefix()}x`);
     await writeFile(pins, `\n${one.image}\n${one.deb.slice(0, 20)}\n${one.source}\n`);
     await collect(one.store);
@@ -225,7 +200,7 @@ describe('what is in use', () => {
   });
 
   it('leaves the locks of what is in use, and no others', async () => {
-    const one = await sample();
+    const one = await putSample();
     const { layout } = one.store;
     for (const digest of [one.source, one.deb]) await writeFile(layout.lock('source', digest), '');
     await one.store.pins.add([one.source]);
@@ -242,14 +217,14 @@ describe('what a collection leaves to later', () => {
   }
 
   it('is what was used within --older-than', async () => {
-    const one = await sample();
+    const one = await putSample();
     const soon = { olderThan: 30 * DAY, now: Date.now() + 29 * DAY };
     expect((await collect(one.store, soon)).collected).toEqual([]);
     expect((await collect(one.store, { ...soon, now: Date.now() + 31 * DAY })).collected).toHaveLength(5);
   });
 
   it('counts a result as used until it was none any more, and so everything that it was made of', async () => {
-    const one = await sample();
+    const one = await putSample();
     const root = await putRoot(one.store, one.app, [one.lib]);
     await age(one.store, one.app, 100);
     await age(one.store, one.lib, 200);
@@ -261,7 +236,7 @@ describe('what a collection leaves to later', () => {
   });
 
   it('is what fits into --max-size, the longest unused first', async () => {
-    const one = await sample();
+    const one = await putSample();
     const { size = 0, collected: none } = await collect(one.store, { maxSize: 1e12 });
     expect(none).toEqual([]);
     const ahead = new Date(Date.now() + 5 * DAY);
@@ -277,7 +252,7 @@ describe('what a collection leaves to later', () => {
   });
 
   it('is every source that is a file, if nobody has noted what an image was made of', async () => {
-    const one = await sample();
+    const one = await putSample();
     await putRoot(one.store, one.lib);
     await rm(one.store.layout.imageRecord(one.image));
     expect((await collect(one.store)).unknownImages).toEqual([one.image]);
@@ -311,7 +286,7 @@ describe('a collection that cannot know what a root keeps', () => {
     ['an artifact is lost', ({ store, lib }) => removeTree(store.layout.tree(artifactOf(lib)))],
   ];
   it.each(damages)('takes nothing: %s', async (_what, damage) => {
-    const one = await sample();
+    const one = await putSample();
     await putRoot(one.store, one.app, [one.lib]);
     await damage(one);
     const before = left(one);

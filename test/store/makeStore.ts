@@ -4,7 +4,7 @@ import { ociConfig } from '../../src/formats/ociImage.ts';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
 import { type BuildKeyDocument, buildKey, type Content } from '../../src/model/buildKey.ts';
 import { type Digest, sha256 } from '../../src/model/digest.ts';
-import { type Realisation, realisation } from '../../src/model/realisation.ts';
+import { artifactOf, type Realisation, realisation } from '../../src/model/realisation.ts';
 import { adoptTree } from '../../src/store/artifacts.ts';
 import { adoptImage } from '../../src/store/images.ts';
 import { storeLog } from '../../src/store/logs.ts';
@@ -12,6 +12,8 @@ import { openStore, type Store } from '../../src/store/openStore.ts';
 import { noteRun, recordRealisation } from '../../src/store/realisations.ts';
 import { noteRoot, type Root } from '../../src/store/roots.ts';
 import { adoptSource } from '../../src/store/sources.ts';
+import { RUN } from '../support/runFacts.ts';
+import { temporary } from '../support/temporary.ts';
 
 /** Puts an image with this text in it into a store. */
 export async function putImage(store: Store, text = 'an image', sources: readonly Digest[] = []): Promise<Digest> {
@@ -100,12 +102,7 @@ export async function putBuild(store: Store, { target, image, inputs = {}, outpu
     derivation,
     buildKey: key,
     document,
-    licence: 'may-be-shared',
-    executor: 'namespace',
-    vmbuildVersion: '1',
-    invocationId: 'x',
-    startedOn: new Date(0),
-    finishedOn: new Date(1),
+    ...RUN,
   });
   await recordRealisation(store, statement);
   const log = join(store.layout.temporary, `log-${key}`);
@@ -114,4 +111,31 @@ export async function putBuild(store: Store, { target, image, inputs = {}, outpu
   await rm(log);
   await noteRun(store, target, 'built', { derivation, buildKey: key, at: new Date().toISOString(), durationMs: 1 });
   return statement;
+}
+
+/** `app` is made of `lib` and a source, in an image that was made of a package; nothing is a root yet. */
+export interface Sample {
+  readonly store: Store;
+  readonly lib: Realisation;
+  readonly app: Realisation;
+  readonly image: Digest;
+  readonly deb: Digest;
+  readonly source: Digest;
+}
+
+/** Puts a sample into a new store. */
+export async function putSample(): Promise<Sample> {
+  const store = await openStore(join(await temporary(), 'store'));
+  const deb = (await putSource(store, 'a package')).digest;
+  const image = await putImage(store, 'an image', [deb]);
+  const source = await putSource(store, 'a source');
+  const lib = await putBuild(store, { target: 'lib', image, output: 'lib' });
+  const inputs = { lib: treeOf(lib), source };
+  const app = await putBuild(store, { target: 'app', image, inputs, output: 'app' });
+  return { store: await reopen(store), lib, app, image, deb, source: source.digest };
+}
+
+/** The artifact of a build as an input of another. */
+function treeOf(statement: Realisation): Content {
+  return { kind: 'tree', digest: artifactOf(statement) };
 }

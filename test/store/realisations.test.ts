@@ -12,6 +12,7 @@ import { readLog, storeLog } from '../../src/store/logs.ts';
 import { openStore, type Store } from '../../src/store/openStore.ts';
 import { findRealisation, noteRun, readTargetRecord, recordRealisation } from '../../src/store/realisations.ts';
 import { temporary } from '../support/temporary.ts';
+import { RUN } from '../support/runFacts.ts';
 
 const document: BuildKeyDocument = {
   format: 1,
@@ -34,12 +35,7 @@ async function statementIn(store: Store): Promise<Realisation> {
     derivation: sha256('derivation'),
     buildKey: key,
     document,
-    licence: 'may-be-shared',
-    executor: 'namespace',
-    vmbuildVersion: '1',
-    invocationId: 'x',
-    startedOn: new Date(0),
-    finishedOn: new Date(1),
+    ...RUN,
   });
 }
 

@@ -3,47 +3,25 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { removeTree } from '../../src/io/files.ts';
-import { type Digest, sha256 } from '../../src/model/digest.ts';
-import { artifactOf, type Realisation } from '../../src/model/realisation.ts';
+import { sha256 } from '../../src/model/digest.ts';
+import { artifactOf } from '../../src/model/realisation.ts';
 import { adoptBlob } from '../../src/store/blobs.ts';
 import { collectGarbage } from '../../src/store/gc/collect.ts';
 import { indexRecords } from '../../src/store/gc/recordIndex.ts';
-import { openStore, type Store } from '../../src/store/openStore.ts';
+import { type Store } from '../../src/store/openStore.ts';
 import { findRealisation } from '../../src/store/realisations.ts';
 import { carryOut, type Outcome } from '../../src/store/repair/carryOut.ts';
 import { findForRepair, type SeenFinding } from '../../src/store/repair/findForRepair.ts';
 import { keptThings, type LackingRoot, lackingRoots } from '../../src/store/repair/kept.ts';
 import { chooseRepairs } from '../../src/store/repair/repairs.ts';
 import { noteRoot, readRoots } from '../../src/store/roots.ts';
-import { temporary } from '../support/temporary.ts';
-import { keyOf, putBuild, putImage, putRoot, putSource, reopen } from './makeStore.ts';
+import { keyOf, putRoot, putSource, putSample, type Sample } from './makeStore.ts';
 
 const { signal } = new AbortController();
 
-/** `app` is made of `lib` and a source, in an image that was made of a package. */
-interface Sample {
-  readonly store: Store;
-  readonly lib: Realisation;
-  readonly app: Realisation;
-  readonly image: Digest;
-  readonly deb: Digest;
-  readonly source: Digest;
-}
-
-async function sample(): Promise<Sample> {
-  const store = await openStore(join(await temporary(), 'store'));
-  const deb = (await putSource(store, 'a package')).digest;
-  const image = await putImage(store, 'an image', [deb]);
-  const source = await putSource(store, 'a source');
-  const lib = await putBuild(store, { target: 'lib', image, output: 'lib' });
-  const inputs = { lib: { kind: 'tree', digest: artifactOf(lib) } as const, source };
-  const app = await putBuild(store, { target: 'app', image, inputs, output: 'app' });
-  return { store: await reopen(store), lib, app, image, deb, source: source.digest };
-}
-
-/** The same, and `app` is a root. */
+/** A sample of which `app` is a root. */
 async function rooted(): Promise<Sample> {
-  const one = await sample();
+  const one = await putSample();
   await putRoot(one.store, one.app, [one.lib]);
   return one;
 }
@@ -102,7 +80,7 @@ describe('a repair', () => {
   });
 
   it('notes what nothing keeps as collected: the store is well then, and gc works', async () => {
-    const { store, lib, app } = await sample();
+    const { store, lib, app } = await putSample();
     await writeFile(join(store.layout.tree(artifactOf(lib)), 'file'), 'other');
     await removeTree(store.layout.tree(artifactOf(app)));
     const { done, lacking } = await repair(store);
@@ -153,7 +131,7 @@ describe('a repair', () => {
   });
 
   it('writes a damaged root anew from what else is known: it keeps as much as before', async () => {
-    const { store, app, lib } = await sample();
+    const { store, app, lib } = await putSample();
     const root = await putRoot(store, app, [lib]);
     await noteRoot(store, { ...root, kind: 'added' });
     for (const name of await readdir(store.layout.roots)) await writeFile(join(store.layout.roots, name), '{');
@@ -175,7 +153,7 @@ describe('a repair', () => {
   });
 
   it('lets an attempt that failed forget what is lost, and keeps the rest of it', async () => {
-    const { store, app, lib } = await sample();
+    const { store, app, lib } = await putSample();
     const root = await putRoot(store, app, [lib]);
     await noteRoot(store, { ...root, kind: 'attempt', target: 'rom', buildKey: undefined });
     await rm(join(store.layout.roots, 'last-app.json'));

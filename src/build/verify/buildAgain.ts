@@ -8,8 +8,10 @@ import { buildKey, type BuildKeyDocument } from '../../model/buildKey.ts';
 import type { Digest } from '../../model/digest.ts';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import { adoptTree } from '../../store/artifacts.ts';
+import type { StoredImage } from '../../store/images.ts';
 import { scratchPrefix, type Store } from '../../store/openStore.ts';
 import type { Step } from '../evaluate.ts';
+import { howItEnded } from '../howItEnded.ts';
 import { writeRecipeFiles } from '../recipeFiles.ts';
 import { openStepLog } from '../stepLog.ts';
 import type { RoundChange } from './axes.ts';
@@ -21,13 +23,13 @@ export interface Subject {
   readonly document: BuildKeyDocument;
   /** On record. */
   readonly artifact: Digest;
-  readonly image: { readonly digest: Digest; readonly rootfs: string; readonly config: string };
+  readonly image: StoredImage;
   readonly inputs: Readonly<Record<string, MountedContent>>;
 }
 
 /** What building again gave. */
 export type Outcome =
-  | { readonly kind: 'built'; readonly digest: Digest; readonly cpuSeconds?: number }
+  | { readonly kind: 'built'; readonly digest: Digest }
   | { readonly kind: 'failed'; readonly reason: string; readonly tail: readonly string[] };
 
 /**
@@ -68,8 +70,7 @@ export async function buildAgain(
       output: log.stream,
       signal,
     });
-    if (result.exitCode !== 0)
-      exit = result.exitCode === null ? `was killed by ${result.signal}` : `failed with exit code ${result.exitCode}`;
+    if (result.exitCode !== 0) exit = howItEnded(result);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof VmbuildError)) throw error;

@@ -1,6 +1,6 @@
 import type { Executor } from '../../executors/executor.ts';
-import type { Digest } from '../../model/digest.ts';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
+import type { StoredImage } from '../../store/images.ts';
 import type { Store } from '../../store/openStore.ts';
 import type { NotVaried, RoundChange } from './axes.ts';
 import type { Axis } from './axis.ts';
@@ -11,12 +11,6 @@ import { runProbe } from './runProbe.ts';
 export interface Proof {
   readonly varied: readonly Axis[];
   readonly notVaried: readonly NotVaried[];
-}
-
-interface ImageParts {
-  readonly digest: Digest;
-  readonly rootfs: string;
-  readonly config: string;
 }
 
 /** Finds out what programs see of what is varied, each image and executor once. */
@@ -37,7 +31,7 @@ export class Probes {
 
   /** An axis that no program sees varied is not varied, whatever was tried. */
   async prove(
-    image: ImageParts,
+    image: StoredImage,
     executor: Executor,
     change: RoundChange,
     memoryFolder: string | undefined,
@@ -66,7 +60,7 @@ export class Probes {
   }
 
   #probe(
-    image: ImageParts,
+    image: StoredImage,
     executor: Executor,
     { variations, cores, copies }: Pick<RoundChange, 'variations' | 'cores' | 'copies'>,
     memoryFolder: string | undefined,

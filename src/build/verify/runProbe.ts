@@ -4,9 +4,9 @@ import { Writable } from 'node:stream';
 import type { Executor, StepRequest } from '../../executors/executor.ts';
 import { temporaryFolder } from '../../io/files.ts';
 import { BUILD_PLATFORM, buildKey, type BuildKeyDocument, SANDBOX_VERSION } from '../../model/buildKey.ts';
-import type { Digest } from '../../model/digest.ts';
 import { sha256 } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
+import type { StoredImage } from '../../store/images.ts';
 import { type Store, scratchPrefix } from '../../store/openStore.ts';
 import type { RoundChange } from './axes.ts';
 import { copyInputs } from './copyInputs.ts';
@@ -22,7 +22,7 @@ const PROBE_INPUT = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
  */
 export async function runProbe(
   executor: Executor,
-  image: { readonly digest: Digest; readonly rootfs: string; readonly config: string },
+  image: StoredImage,
   change: Pick<RoundChange, 'variations' | 'cores' | 'copies'>,
   options: { readonly store: Store; readonly memoryFolder: string | undefined; readonly signal: AbortSignal },
 ): Promise<Probe> {

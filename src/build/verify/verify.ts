@@ -136,7 +136,7 @@ async function provide(
     inputs[mount] = { ...content, path };
   }
   const image = await provisioner.image(step.image);
-  return { step, document, artifact: artifactOf(statement), image: { ...image, digest: step.image.digest }, inputs };
+  return { step, document, artifact: artifactOf(statement), image, inputs };
 }
 
 /** Bytes, about. */
