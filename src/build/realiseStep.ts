@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Conditions, MountedContent, StepResult } from '../executors/executor.ts';
 import { temporaryFolder } from '../io/files.ts';
@@ -17,6 +17,7 @@ import { noteRun, readStored, recordRealisation, type TargetRun } from '../store
 import { checkedLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
+import { hasOutput } from './hasOutput.ts';
 import { howItEnded } from './howItEnded.ts';
 import type { Provisioner } from './provision.ts';
 import { type RealisedStep, type RealiseOptions, reused } from './realised.ts';
@@ -236,8 +237,7 @@ function buildFailed(step: Step, result: StepResult, tail: readonly string[]): V
 }
 
 async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {
-  chmodSync(out, 0o755); // a step may have left it without any rights
-  if ((await readdir(out)).length === 0) {
+  if (!(await hasOutput(out))) {
     throw new VmbuildError('OUTPUT_INVALID', `${step.target} left nothing in /out`, { step: step.target });
   }
   return adoptTree(store, out, stepLimits(step.limits, limits).limits.output);

@@ -75,6 +75,21 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild verify'), { timeo
     },
   );
 
+  it('keeps the limits of recipes, and reads what a step leaves without rights', async () => {
+    const large = '[ -z "${VERIFY_VARIABLE:-}" ] || truncate -s 1M /out/v; echo x >> /out/v';
+    const project = await fixture({
+      'large/recipe.ts': scriptRecipe(large, { limits: { output: '100KiB' } }),
+      'closed/recipe.ts': scriptRecipe('echo x > /out/v; chmod 0 /out'),
+    });
+    const cli = await cliFor(project);
+    await cli.run('realize', 'large', 'closed', ...NAMESPACE);
+    const verified = await cli.run('verify', 'large', '--strict', ...NAMESPACE);
+    expect(verified.code, verified.stdout).toBe(11);
+    expect(verified.stdout).toMatch(/^large {2}inconclusive: [^]*output=100/);
+    const closed = await cli.run('verify', 'closed', ...NAMESPACE);
+    expect(closed.code, closed.stdout).toBe(0);
+  });
+
   it('refuses what it does not know', async () => {
     const cli = await cliFor(await fixture({ 'steady/recipe.ts': scriptRecipe('echo steady > /out/v') }));
     expect((await cli.run('verify', 'steady', '--axis', 'weather')).stderr).toMatch(

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { cp, mkdir, readdir } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Executor, MountedContent } from '../../executors/executor.ts';
 import { temporaryFolder } from '../../io/files.ts';
@@ -7,10 +7,13 @@ import { inspectTree } from '../../io/inspectTree.ts';
 import { buildKey, type BuildKeyDocument } from '../../model/buildKey.ts';
 import type { Digest } from '../../model/digest.ts';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
+import type { Limits } from '../../model/limits.ts';
 import { adoptTree } from '../../store/artifacts.ts';
 import type { StoredImage } from '../../store/images.ts';
 import { scratchPrefix, type Store } from '../../store/openStore.ts';
+import { checkedLimits } from '../checkLimits.ts';
 import type { Step } from '../evaluate.ts';
+import { hasOutput } from '../hasOutput.ts';
 import { howItEnded } from '../howItEnded.ts';
 import { writeRecipeFiles } from '../recipeFiles.ts';
 import { openStepLog } from '../stepLog.ts';
@@ -57,7 +60,9 @@ export async function buildAgain(
     await cp(log.path, verificationLog(store, key));
   };
   let exit: string | undefined;
+  let limits: Limits = {};
   try {
+    limits = await checkedLimits(step, executor);
     const result = await executor.run({
       name: step.target,
       buildKey: key,
@@ -66,7 +71,7 @@ export async function buildAgain(
       recipe: at('recipe'),
       inputs: inputs.contents,
       scratch: at('sandbox'),
-      conditions: { cores: change.cores, limits: {}, variations: change.variations },
+      conditions: { cores: change.cores, limits, variations: change.variations },
       output: log.stream,
       signal,
     });
@@ -82,15 +87,15 @@ export async function buildAgain(
   }
   const out = join(at('sandbox'), 'out');
   try {
-    if ((await readdir(out)).length === 0) return { kind: 'failed', reason: 'left nothing in /out', tail: log.tail() };
-    const { digest } = await inspectTree(out);
+    if (!(await hasOutput(out))) return { kind: 'failed', reason: 'left nothing in /out', tail: log.tail() };
+    const { digest } = await inspectTree(out, limits.output);
     if (digest !== subject.artifact) {
       await keepLog();
-      await adoptTree(store, out);
+      await adoptTree(store, out, limits.output);
     }
     return { kind: 'built', digest };
   } catch (error) {
-    if (!(error instanceof VmbuildError) || error.code !== 'OUTPUT_INVALID') throw error;
+    if (!(error instanceof VmbuildError) || !['OUTPUT_INVALID', 'LIMIT_OUTPUT'].includes(error.code)) throw error;
     await keepLog();
     return { kind: 'failed', reason: errorMessage(error), tail: log.tail() };
   }
