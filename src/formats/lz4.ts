@@ -1,5 +1,5 @@
 import { FormatError, slice } from './binary.ts';
-import { Unpacked } from './lzma.ts';
+import { Unpacked } from './unpacked.ts';
 
 /**
  * Decoder for LZ4 frames: "LZ4 Frame Format Description" 1.6.4 and "LZ4 Block Format Description". Its xxHash

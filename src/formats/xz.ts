@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { alignUp, FormatError, slice } from './binary.ts';
-import { LzmaDecoder, Unpacked } from './lzma.ts';
+import { LzmaDecoder } from './lzmaDecoder.ts';
+import { Unpacked } from './unpacked.ts';
 import { undoX86Filter } from './x86Filter.ts';
 
 /**
