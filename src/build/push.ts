@@ -1,39 +1,23 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import PQueue from 'p-queue';
 import type { SigningKey } from '../attest/keys.ts';
 import { parseStatement, signStatement } from '../attest/statements.ts';
-import { temporaryFolder } from '../io/files.ts';
 import { LICENCE_MEANINGS, type LicenceClass, strictest } from '../model/blobSlot.ts';
 import type { Digest } from '../model/digest.ts';
 import { type Envelope, payloadOf } from '../model/envelope.ts';
 import { VmbuildError } from '../model/errors.ts';
 import { artifactOf, licenceOf, type Realisation } from '../model/realisation.ts';
-import { claimTree } from '../store/artifacts.ts';
-import { scratchPrefix, type Store } from '../store/openStore.ts';
+import type { Store } from '../store/openStore.ts';
 import { readStored } from '../store/realisations.ts';
-import { claimSource } from '../store/sources.ts';
 import { changeEnvelopes, changeObject } from '../substituters/appendLines.ts';
-import {
-  artifactPath,
-  derivationPath,
-  parseSigners,
-  SIGNERS_PATH,
-  sourcePath,
-  statementsPath,
-} from '../substituters/layout.ts';
+import { derivationPath, parseSigners, SIGNERS_PATH, statementsPath } from '../substituters/layout.ts';
 import type { ObjectStore } from '../substituters/objectStore.ts';
 import type { Step } from './evaluate.ts';
 import { topologicalOrder } from './graph.ts';
-import { packArchive } from './packArchive.ts';
 import type { Plan, PlannedStep } from './plan.ts';
+import { Uploads } from './uploads.ts';
 
 /** Objects that are written at once: compressing takes the cores, uploading the line. */
 const UPLOADS = 4;
-
-/** An object that was written longer ago than this is written again: a collection of the cache may be about to take it. */
-const REFRESH_MS = 3 * 24 * 3600 * 1000;
 
 /** How a push is to be done. */
 export interface PushOptions {
@@ -86,20 +70,19 @@ export async function push(targets: readonly Step[], plan: Plan, options: PushOp
 class Push {
   readonly #options: PushOptions;
   readonly #queue = new PQueue({ concurrency: UPLOADS });
-  readonly #done = new Set<string>();
+  readonly #uploads: Uploads;
   /** Steps whose artifact the cache has. */
   readonly #complete = new Set<Digest>();
-  #written = 0;
-  #present = 0;
-  #bytes = 0;
   #signed = 0;
 
   constructor(options: PushOptions) {
     this.#options = options;
+    this.#uploads = new Uploads(options);
   }
 
   summary(): PushSummary {
-    return { written: this.#written, present: this.#present, bytes: this.#bytes, signed: this.#signed };
+    const { written, present, bytes } = this.#uploads;
+    return { written, present, bytes, signed: this.#signed };
   }
 
   /** Artifacts and sources: everything that others are about to name. */
@@ -108,7 +91,7 @@ class Push {
       if (statement === undefined) return;
       const licence = strictest([step.licence, licenceOf(statement)]);
       if (licence !== 'may-be-shared') return this.#leaveOut(step, licence);
-      if (await this.#tree(artifactOf(statement))) this.#complete.add(step.hash);
+      if (await this.#uploads.tree(artifactOf(statement))) this.#complete.add(step.hash);
       else this.#options.onLeftOut(step.target, 'its artifact is neither in the store nor in the cache');
       if (this.#options.sources) await this.#sources(step);
     });
@@ -120,48 +103,9 @@ class Push {
 
   async #sources(step: Step): Promise<void> {
     for (const source of Object.values(step.sources)) {
-      if (source.blob !== undefined) continue;
-      if (source.kind === 'tree') {
-        await this.#tree(source.digest);
-        continue;
-      }
-      const path = await claimSource(this.#options.store, source);
-      if (path === undefined) continue;
-      const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: 1024 * 1024 });
-      await this.#object(sourcePath(source.digest), async () => ({
-        size: (await stat(path)).size,
-        sha256: source.digest,
-        open,
-      }));
+      // Only what a push has at hand: others have the source's own locations, too.
+      if (source.blob === undefined) await this.#uploads.source(source);
     }
-  }
-
-  /** False if neither the store nor the cache has it. */
-  async #tree(digest: Digest): Promise<boolean> {
-    const { store, cache, signal } = this.#options;
-    const folder = await claimTree(store, digest);
-    const path = artifactPath(digest);
-    if (folder === undefined) return (await cache.stat(path)) !== undefined;
-    await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
-    await this.#object(path, () => packArchive(folder, digest, join(scratch.path, 'archive'), signal));
-    return true;
-  }
-
-  /** Writes an object unless the cache has it since not too long ago. */
-  async #object(path: string, make: () => Promise<Parameters<ObjectStore['put']>[1]>): Promise<void> {
-    if (this.#done.has(path)) return;
-    this.#done.add(path);
-    const { cache, onPushed } = this.#options;
-    const there = await cache.stat(path);
-    if (there !== undefined && (there.writtenAt === undefined || Date.now() - there.writtenAt < REFRESH_MS)) {
-      this.#present += 1;
-      return;
-    }
-    const body = await make();
-    await cache.put(path, body);
-    this.#written += 1;
-    this.#bytes += body.size;
-    onPushed(path, body.size);
   }
 
   /** The statements of all steps whose artifacts are there, by derivation. */

@@ -18,6 +18,12 @@ export const derivationPath = (hash: Digest, signer: string): string => `by-deri
 /** Public keys of all who have pushed: so that a challenge can ask everybody, and never a reason to trust them. */
 export const SIGNERS_PATH = 'signers.json';
 
+/**
+ * An object that was written longer ago than this is written again by a push that relies on it: a collection of the cache
+ * may be about to take it. Milliseconds.
+ */
+export const REFRESH_MS = 3 * 24 * 3600 * 1000;
+
 /** What a path is. */
 export type ObjectKind = 'immutable' | 'changing';
 
