@@ -62,7 +62,7 @@ export async function findSubject(what: string, context: Context, options: Subje
   const artifact = isDigest(what) ? what : graph.at(-1)?.artifact;
   const folder = artifact && (await findTree(store, artifact));
   if (folder === undefined) {
-    throw new VmbuildError('RECIPE_NOT_FOUND', `the store has no artifact ${what}`, {
+    throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`, {
       hints: isDigest(what) ? [] : [`vmbuild realize ${what}`],
     });
   }
@@ -82,7 +82,7 @@ async function graphOfTarget(target: string, { evaluator, store }: Context): Pro
   const plan = await planSteps([await evaluator.evaluate(target)], store);
   const made = plan.flatMap(({ step, statement }) => (statement === undefined ? [] : [madeBy(step.target, statement)]));
   if (made.at(-1)?.target === target) return made;
-  throw new VmbuildError('RECIPE_NOT_FOUND', `${target} is not in the store as its recipe is now`, {
+  throw new VmbuildError('NOT_REALISED', `${target} is not in the store as its recipe is now`, {
     hints: [`vmbuild realize ${target}`],
   });
 }

@@ -62,9 +62,9 @@ describe('vmbuild inspect', () => {
     const folder = await cli.run('inspect', await temporary());
     expect([folder.code, folder.stderr]).toEqual([2, expect.stringContaining('is a folder')]);
     const digest = await cli.run('inspect', 'ab'.repeat(32));
-    expect([digest.code, digest.stderr]).toEqual([2, expect.stringContaining('the store has no artifact')]);
+    expect([digest.code, digest.stderr]).toEqual([4, expect.stringContaining('the store has no artifact')]);
     const target = await cli.run('inspect', 'image-board');
-    expect([target.code, target.stderr]).toEqual([2, expect.stringContaining('vmbuild realize image-board')]);
+    expect([target.code, target.stderr]).toEqual([4, expect.stringContaining('vmbuild realize image-board')]);
     const platform = await cli.run('inspect', await file(testRom()), '--platform', 'none');
     expect([platform.code, platform.stderr]).toEqual([2, expect.stringContaining('no platform is called none')]);
   });

@@ -110,7 +110,7 @@ export async function rootRm(what: string, options: GlobalOptions): Promise<void
 }
 
 function notHere(what: string, { layout }: Store): VmbuildError {
-  return new VmbuildError('RECIPE_NOT_FOUND', `the store ${layout.root} has no result of ${what}`, {
+  return new VmbuildError('NOT_REALISED', `the store ${layout.root} has no result of ${what}`, {
     hints: isDigest(what) ? ['vmbuild show <target> shows its derivation and build key.'] : [`vmbuild realize ${what}`],
   });
 }
