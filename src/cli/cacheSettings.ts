@@ -1,9 +1,12 @@
 import type { Emit } from '../build/events.ts';
 import type { SubstitutionSettings } from '../build/substitution.ts';
+import type { HttpOptions } from '../io/httpExchange.ts';
 import { VmbuildError } from '../model/errors.ts';
-import { type CacheCredentials, CACHE_HTTP, openCache } from '../substituters/openCache.ts';
+import { type CacheCredentials, CACHE_HTTP, NAMED_CACHE_HTTP, openCache } from '../substituters/openCache.ts';
 import type { ObjectStore } from '../substituters/objectStore.ts';
 import { openSubstituter } from '../substituters/substituter.ts';
+import { awsIdentity } from './awsIdentity.ts';
+import { dockerCredentials } from './dockerCredentials.ts';
 import { readTrust } from './trustSettings.ts';
 import { type GlobalOptions, readConfig, readProjectConfigs, type UserConfig } from './settings.ts';
 
@@ -31,20 +34,31 @@ export async function substitutionSettings(
   const addresses = options.substitute === false ? [] : new Set([...(options.substituter ?? []), ...configured]);
   const warn = (message: string): void => emit({ type: 'cache-dropped', message });
   const caches = [...addresses]
-    .map((address) => openStore(address, config, signal))
-    .filter(({ remote }) => !(remote && options.offline === true))
-    .map((store) => openSubstituter(store, signal, warn));
+    .map((address) => {
+      // What one that is dropped is still being asked is given up with it.
+      const dropped = new AbortController();
+      const http = { ...CACHE_HTTP, signal: AbortSignal.any([signal, dropped.signal]) };
+      return { store: openStore(address, config, http), drop: () => dropped.abort() };
+    })
+    .filter(({ store }) => !(store.remote && options.offline === true))
+    .map(({ store, drop }) => openSubstituter(store, signal, warn, drop));
   return { caches, trust: await readTrust(options), only: options.substituteOnly === true };
 }
 
 /** Opens one cache for a command that was told its address. */
 export async function openNamedCache(address: string, signal: AbortSignal): Promise<ObjectStore> {
-  return openStore(address, await readConfig(), signal);
+  return openStore(address, await readConfig(), { ...NAMED_CACHE_HTTP, signal });
 }
 
-function openStore(address: string, config: UserConfig, signal: AbortSignal): ObjectStore {
+function openStore(address: string, config: UserConfig, http: HttpOptions): ObjectStore {
   const given = environmentCredentials() ?? config.credentials ?? {};
-  return openCache(address, { credentials: (origin) => given[origin], http: { ...CACHE_HTTP, signal } });
+  return openCache(address, {
+    credentials: (origin) => given[origin],
+    aws: awsIdentity,
+    registryCredentials: dockerCredentials,
+    plainRegistries: config.plainRegistries,
+    http,
+  });
 }
 
 /** VMBUILD_CREDENTIALS: the same as `credentials` of the configuration, for machines whose secrets come that way. */

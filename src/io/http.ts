@@ -93,13 +93,18 @@ export async function withRetries<T>(
         furthest = progress();
         failures = 1;
       }
-      if (!(error instanceof HttpError) || !error.retryable || failures >= tries) throw error;
+      if (!(error instanceof HttpError) || !mayRetry(error, options) || failures >= tries) throw error;
       if ((error.retryAfter ?? 0) > patience) throw error;
       options.onRetry?.(`${redactUrl(url)}: ${error.message}; trying again (${failures + 1} of ${tries})`);
       const wait = error.retryAfter ?? backoff * 2 ** (failures - 1) * (1 + Math.random());
       await sleep(wait, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
+}
+
+/** Whether the same request is worth another try. */
+export function mayRetry(error: HttpError, { retryTimeouts = true }: HttpOptions): boolean {
+  return error.retryable && (retryTimeouts || error.failure !== 'timeout');
 }
 
 /**

@@ -144,14 +144,14 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): 
 }
 
 /** `Content-Range: bytes 5-9/10` → start 5, total 10; total is undefined for `*`. */
-function rangeOf(response: HttpResponse): { start: number; total: number | undefined } | undefined {
+export function rangeOf(response: HttpResponse): { start: number; total: number | undefined } | undefined {
   const match = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers['content-range'] ?? '');
   if (match === null) return undefined;
   return { start: Number(match[1]), total: match[2] === '*' ? undefined : Number(match[2]) };
 }
 
 /** RFC 9110 §13.1.5: If-Range takes a strong entity tag or a date, never a weak tag. */
-function validatorOf(response: HttpResponse): string | undefined {
+export function validatorOf(response: HttpResponse): string | undefined {
   const etag = response.headers.etag;
   if (etag !== undefined && !etag.startsWith('W/')) return etag;
   return response.headers['last-modified'];

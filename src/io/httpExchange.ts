@@ -15,10 +15,14 @@ export interface HttpOptions {
   readonly connectTimeout?: number | undefined;
   /** The longest silence after that; there is no limit in total. Default 30 s. */
   readonly idleTimeout?: number | undefined;
-  /** Bytes a second below which, over ten seconds of waiting, a body counts as stalled. Default 0: any. */
+  /** Bytes a second below which, over `rateWindow` of waiting, a body counts as stalled. Default 0: any. */
   readonly slowest?: number | undefined;
+  /** Default 10 s. */
+  readonly rateWindow?: number | undefined;
   /** Tries in all; default 3. */
   readonly tries?: number | undefined;
+  /** False: what has cost a time limit once is not tried again. Default true. */
+  readonly retryTimeouts?: boolean | undefined;
   /** Wait before the second try, doubled for each further one, plus up to as much again at random. Default 500 ms. */
   readonly backoff?: number | undefined;
   /** The longest that a server may ask to wait before the next try; if it asks for more, that is its answer. Default 60 s. */
@@ -125,11 +129,8 @@ function send(
   });
 }
 
-/** Milliseconds of waiting over which `slowest` is measured. */
-const RATE_WINDOW = 10_000;
-
 async function* readBody(response: IncomingMessage, url: URL, options: HttpOptions): AsyncGenerator<Uint8Array> {
-  const { signal, idleTimeout = 30_000, slowest = 0 } = options;
+  const { signal, idleTimeout = 30_000, slowest = 0, rateWindow = 10_000 } = options;
   // Only waiting counts, so that a slow disk is not taken for a slow line.
   let waited = 0;
   let received = 0;
@@ -146,7 +147,7 @@ async function* readBody(response: IncomingMessage, url: URL, options: HttpOptio
         clearTimeout(watchdog);
         waited += performance.now() - start;
         received += (value as Uint8Array).length;
-        if (waited >= RATE_WINDOW) {
+        if (waited >= rateWindow) {
           if ((received * 1000) / waited < slowest)
             throw new HttpError('timeout', url.href, `less than ${slowest} bytes a second`);
           waited = 0;

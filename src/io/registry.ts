@@ -1,7 +1,7 @@
 import { isLoopback } from '../formats/ociReference.ts';
-import { expectStatus, httpGet, readBytes, withRetries } from './http.ts';
+import { expectStatus, httpGet, httpSend, readBytes, withRetries } from './http.ts';
 import { HttpError } from './httpError.ts';
-import type { HttpOptions, HttpResponse } from './httpExchange.ts';
+import type { HttpOptions, HttpRequest, HttpResponse } from './httpExchange.ts';
 
 /** A user and password (or token) for a registry. */
 export interface RegistryCredentials {
@@ -14,7 +14,17 @@ export interface Registry {
   /** The base URL of the repository. */
   readonly url: string;
   /** A GET, following redirects; another server is not told the credentials. The caller looks at the status. */
-  readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<HttpResponse>;
+  readonly get: (
+    path: string,
+    headers?: Readonly<Record<string, string>>,
+    method?: 'GET' | 'HEAD',
+  ) => Promise<HttpResponse>;
+  /** A request that changes something, to a path or to the address that an upload was given; never sent on elsewhere. */
+  readonly send: (
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    request: HttpRequest,
+  ) => Promise<HttpResponse>;
 }
 
 /** Where a repository is, and how to be let in. */
@@ -40,29 +50,44 @@ export function openRegistry(options: RegistryOptions): Registry {
   const origin = `${protocol}://${registry}`;
   const url = `${origin}/v2/${repository}/`;
   let authorization: string | undefined;
+  let writing = false;
 
-  const get: Registry['get'] = async (path, headers) => {
-    const request = (): Promise<HttpResponse> =>
-      httpGet(`${url}${path}`, http, { ...headers, ...(authorization === undefined ? {} : { authorization }) });
-    const response = await request();
+  const authorised = async (
+    request: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>,
+  ): Promise<HttpResponse> => {
+    const attempt = (): Promise<HttpResponse> => request(authorization === undefined ? {} : { authorization });
+    const response = await attempt();
     if (response.status !== 401) return response;
     const challenge = response.headers['www-authenticate'] ?? '';
     response.close();
     // Only what this registry itself asks for; a redirect's target gets nothing.
     if (new URL(response.url).origin !== origin) throw refused(response.url, credentials !== undefined);
-    authorization = await answerChallenge(challenge, { ...options, url });
-    const again = await request();
+    authorization = await answerChallenge(challenge, { ...options, url, actions: writing ? 'pull,push' : 'pull' });
+    const again = await attempt();
     if (again.status !== 401 && again.status !== 403) return again;
     again.close();
     throw refused(url, credentials !== undefined);
   };
-  return { url, get };
+  return {
+    url,
+    get: (path, headers, method) =>
+      authorised((shown) => httpGet(`${url}${path}`, http, { ...headers, ...shown }, method)),
+    send: async (path, headers, request) => {
+      const target = new URL(path, url);
+      if (target.origin !== origin) {
+        throw new HttpError('redirect', url, `uploads are wanted at ${target.origin}, which nothing is sent to`);
+      }
+      // What may only read is refused with 401, and a token that may write is asked for.
+      writing = true;
+      return authorised((shown) => httpSend(target.href, http, { ...headers, ...shown }, request));
+    },
+  };
 }
 
 /** What to send as `authorization` (RFC 9110 §11; for Bearer, the token protocol of the distribution project). */
 async function answerChallenge(
   challenge: string,
-  { credentials, repository, http, url }: RegistryOptions & { readonly url: string },
+  { credentials, repository, http, url, actions }: RegistryOptions & { readonly url: string; readonly actions: string },
 ): Promise<string> {
   const basic =
     credentials && `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
@@ -80,7 +105,7 @@ async function answerChallenge(
     throw new HttpError('redirect', url, 'the registry names no token server that can be used');
   const service = parameters.get('service');
   if (service !== undefined) realm.searchParams.set('service', service);
-  realm.searchParams.set('scope', `repository:${repository}:pull`);
+  realm.searchParams.set('scope', `repository:${repository}:${actions}`);
   const answer = await withRetries(realm.href, http, async () => {
     const response = await httpGet(realm.href, http, basic === undefined ? {} : { authorization: basic });
     if (response.status === 401 || response.status === 403) {

@@ -7,7 +7,7 @@ import { flush, writeFileAtomic } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import { sha256 } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
-import { denied } from './httpStore.ts';
+import { denied } from './denied.ts';
 import type { ObjectBody, ObjectStore } from './objectStore.ts';
 
 /** Bytes a read; loopback servers want large ones. */

@@ -145,6 +145,8 @@ async function write(
   const written = unconditional
     ? (await store.put(path, { size, sha256: sha256(bytes), open: () => [bytes] }), true)
     : await store.replace(path, bytes, expected);
+  // Tells that conditions are kept here.
+  if (written) response.setHeader('etag', `"${sha256(bytes)}"`);
   finish(response, written ? 204 : 412);
 }
 

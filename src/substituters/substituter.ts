@@ -17,8 +17,15 @@ export interface Substituter {
 /**
  * Wraps an object store for a run. Whatever goes wrong but a refusal of credentials drops it for the rest of the run, with
  * one warning: builds must not wait, again and again, for a server that is dead, slow or lying.
+ *
+ * @param drop ends what the store is still being asked.
  */
-export function openSubstituter(store: ObjectStore, signal: AbortSignal, warn: (message: string) => void): Substituter {
+export function openSubstituter(
+  store: ObjectStore,
+  signal: AbortSignal,
+  warn: (message: string) => void,
+  drop: () => void = () => {},
+): Substituter {
   let dropped = false;
   const misses = new Set<string>();
 
@@ -30,10 +37,12 @@ export function openSubstituter(store: ObjectStore, signal: AbortSignal, warn: (
       return found;
     } catch (thrown) {
       signal.throwIfAborted();
+      if (dropped) return undefined;
       const error = explainSystemError(thrown, `taking ${path} from ${store.where}`);
       if (error instanceof VmbuildError && !HARMLESS.includes(error.code)) throw error;
-      if (!dropped) warn(`${store.where} is not asked any more: ${path}: ${errorMessage(error)}`);
+      warn(`${store.where} is not asked any more: ${path}: ${errorMessage(error)}`);
       dropped = true;
+      drop();
       return undefined;
     }
   };
