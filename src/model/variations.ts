@@ -27,6 +27,8 @@ export interface Variations {
   readonly files?: Readonly<Record<string, string>>;
   /** A file of this machine that stands at /proc/cpuinfo. */
   readonly cpuinfo?: string;
+  /** The inputs are copies that lie in this folder of this machine, to which an executor may write. */
+  readonly copiesIn?: string;
 }
 
 /** ADDR_NO_RANDOMIZE of <linux/personality.h>: no address space layout randomisation. */

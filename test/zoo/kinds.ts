@@ -12,8 +12,6 @@ export interface Kind {
   readonly axis: string;
   /** Others that show it as well. */
   readonly also?: readonly string[];
-  /** What that axis needs. */
-  readonly only?: 'namespace';
   /** `firmware` has a compiler. */
   readonly image?: 'firmware';
 }
@@ -28,14 +26,12 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'clock-fallback',
     axis: 'clock',
-    only: 'namespace',
     broken: 'date +%Y > /out/v',
     cured: 'date -d @$SOURCE_DATE_EPOCH +%Y > /out/v',
   },
   {
     name: 'far-future',
     axis: 'clock',
-    only: 'namespace',
     broken: '[ $(date +%s) -lt 1860000000 ] && echo 32 > /out/v || echo 64 > /out/v',
     cured: 'echo 64 > /out/v',
   },
@@ -55,7 +51,6 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'date-macro',
     axis: 'clock',
-    only: 'namespace',
     image: 'firmware',
     broken: "echo 'char *d = __DATE__;' > a.c; env -u SOURCE_DATE_EPOCH TZ=UTC gcc -c -o /out/a.o a.c",
     cured: "echo 'char *d = __DATE__;' > a.c; gcc -c -o /out/a.o a.c",
@@ -65,7 +60,6 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'directory-order',
     axis: 'directory-order',
-    only: 'namespace',
     broken: 'ls -U /in/names > /out/v',
     cured: 'ls /in/names > /out/v',
   },
@@ -86,7 +80,6 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'inodes',
     axis: 'input-times',
-    only: 'namespace',
     // Any copy is another file.
     also: ['directory-order'],
     broken: 'stat -c %i /in/names/1 > /out/v',
@@ -95,7 +88,6 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'warm-cache',
     axis: 'input-times',
-    only: 'namespace',
     broken:
       '[ /in/names/1 -nt /in/names/2 ] && echo rebuilt > /out/v || echo cached > /out/v; [ /in/names/2 -nt /in/names/1 ] && echo older >> /out/v || :',
     cured: 'echo rebuilt > /out/v',
@@ -107,7 +99,6 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'cpu-flags',
     axis: 'cpu-flags',
-    only: 'namespace',
     broken: 'grep -c sse4_2 /proc/cpuinfo > /out/v || :',
     cured: 'echo baseline > /out/v',
   },

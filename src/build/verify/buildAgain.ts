@@ -71,7 +71,7 @@ export async function buildAgain(
       recipe: at('recipe'),
       inputs: inputs.contents,
       scratch: at('sandbox'),
-      conditions: { cores: change.cores, limits, variations: change.variations },
+      conditions: { cores: change.cores, limits, variations: { ...change.variations, ...inputs.variations } },
       output: log.stream,
       signal,
     });

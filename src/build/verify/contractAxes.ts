@@ -1,5 +1,5 @@
 import { ADDR_NO_RANDOMIZE, UNAME26 } from '../../model/variations.ts';
-import type { Axis, Change, Machine } from './axis.ts';
+import type { Axis, Change } from './axis.ts';
 
 /** Three years, and not a whole number of days: date, weekday and time are all other ones. */
 const CLOCK_OFFSET_SECONDS = 3 * 365 * 86_400 + 12_345;
@@ -7,16 +7,13 @@ const CLOCK_OFFSET_SECONDS = 3 * 365 * 86_400 + 12_345;
 /** The round itself runs elsewhere. */
 const NOTHING: Change = {};
 
-const onlyNamespace = { impossible: 'only the namespace executor can' };
-
 /** What docs/sandbox.md does not fix. */
 export const CONTRACT_AXES: readonly Axis[] = [
   {
     name: 'clock',
     kind: 'contract',
     about: 'the clock is three years ahead',
-    vary: ({ executor, faketime }) => {
-      if (executor !== 'namespace') return onlyNamespace;
+    vary: ({ faketime }) => {
       if (faketime === undefined) return { impossible: 'libfaketime is not installed (Debian: libfaketime)' };
       return {
         variations: {
@@ -76,21 +73,24 @@ export const CONTRACT_AXES: readonly Axis[] = [
     name: 'cpu-flags',
     kind: 'contract',
     about: '/proc/cpuinfo tells of a processor with fewer features (programs that ask the processor itself see all)',
-    vary: ({ executor, cpuinfo }) => (executor === 'namespace' ? { variations: { cpuinfo } } : onlyNamespace),
+    vary: ({ cpuinfo }) => ({ variations: { cpuinfo } }),
     seen: (usual, varied) => usual.cpuFlags !== varied.cpuFlags,
   },
   {
     name: 'directory-order',
     kind: 'contract',
     about: 'the folders of inputs list their names in another order',
-    vary: (machine) => copies(machine, () => needsMemory(machine) ?? { copies: { reordered: true } }),
+    vary: ({ memoryFolder }) =>
+      memoryFolder === undefined
+        ? { impossible: 'there is no tmpfs with room for copies of the inputs' }
+        : { copies: { reordered: true } },
     seen: (usual, varied) => usual.inputOrder !== varied.inputOrder,
   },
   {
     name: 'input-times',
     kind: 'contract',
     about: 'inputs are fresh copies with times and inode numbers of their own',
-    vary: (machine) => copies(machine, () => ({ copies: { times: true } })),
+    vary: () => ({ copies: { times: true } }),
     seen: (usual, varied) => usual.inputTimes !== varied.inputTimes,
   },
   {
@@ -117,14 +117,3 @@ export const CONTRACT_AXES: readonly Axis[] = [
     seen: (usual, varied) => usual.scheduling !== varied.scheduling,
   },
 ];
-
-/** A step in a container gets its inputs by the daemon, which decides what they look like. */
-function copies({ executor }: Machine, change: () => ReturnType<Axis['vary']>): ReturnType<Axis['vary']> {
-  return executor === 'namespace' ? change() : onlyNamespace;
-}
-
-function needsMemory({ memoryFolder }: Machine): { readonly impossible: string } | undefined {
-  return memoryFolder === undefined
-    ? { impossible: 'there is no tmpfs with room for copies of the inputs' }
-    : undefined;
-}

@@ -1,13 +1,16 @@
-import { copyFile, lstat, mkdir, readdir, readlink, symlink, utimes } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readdir, readlink, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MountedContent } from '../../executors/executor.ts';
 import { temporaryFolder } from '../../io/files.ts';
 import { ownerPrefix } from '../../io/owner.ts';
+import type { Variations } from '../../model/variations.ts';
 import type { InputCopies } from './axis.ts';
 
 /** Inputs as a step is to see them, until they are disposed of. */
 export interface CopiedInputs extends AsyncDisposable {
   readonly contents: Readonly<Record<string, MountedContent>>;
+  /** What an executor has to know about them. */
+  readonly variations: Pick<Variations, 'copiesIn'>;
 }
 
 /** 2001-09-09; the times of copies go up from here, a second for each. */
@@ -24,7 +27,7 @@ export async function copyInputs(
   memoryFolder: string | undefined,
 ): Promise<CopiedInputs> {
   if (copies === undefined || Object.keys(contents).length === 0)
-    return { contents, [Symbol.asyncDispose]: async () => {} };
+    return { contents, variations: {}, [Symbol.asyncDispose]: async () => {} };
   const folder =
     copies.reordered === true && memoryFolder !== undefined
       ? await temporaryFolder(memoryFolder, `${COPIES_PREFIX}${ownerPrefix()}`)
@@ -42,7 +45,11 @@ export async function copyInputs(
     await folder[Symbol.asyncDispose]();
     throw error;
   }
-  return { contents: copied, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+  return {
+    contents: copied,
+    variations: { copiesIn: folder.path },
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
 }
 
 /** The last name first: a tmpfs lists what came last at the beginning, and other file systems by the hash of the name. */
@@ -50,7 +57,8 @@ async function copy(from: string, to: string, nextTime: () => number | undefined
   const stat = await lstat(from);
   if (stat.isSymbolicLink()) return symlink(await readlink(from), to);
   if (stat.isDirectory()) {
-    await mkdir(to, { mode: stat.mode & 0o777 });
+    await mkdir(to);
+    await chmod(to, stat.mode & 0o777); // whatever our umask is
     const names = (await readdir(from)).sort().reverse();
     for (const name of names) await copy(join(from, name), join(to, name), nextTime);
   } else {

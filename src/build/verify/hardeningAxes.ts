@@ -14,7 +14,8 @@ export const HARDENING_AXES: readonly Axis[] = [
     name: 'build-path',
     kind: 'hardening',
     about: 'the working directory is a folder below /build',
-    vary: () => ({ variations: { workDir: '/build/another/working directory' } }),
+    // Without a space: lists in GNU make are parted by spaces, so coreboot, Linux and most of what has a Makefile refuse it.
+    vary: () => ({ variations: { workDir: '/build/another/working-directory' } }),
     seen: differs('workDir'),
   },
   {

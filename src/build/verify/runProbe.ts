@@ -53,7 +53,7 @@ export async function runProbe(
     recipe: at('recipe'),
     inputs: inputs.contents,
     scratch: at('sandbox'),
-    conditions: { cores: change.cores, limits: {}, variations: change.variations },
+    conditions: { cores: change.cores, limits: {}, variations: { ...change.variations, ...inputs.variations } },
     output: new Writable({
       write(chunk: Buffer, _encoding, done) {
         output += chunk.toString('utf8');

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Container } from 'dockerode';
@@ -185,12 +185,17 @@ class Docker implements DockerExecutor {
   }
 
   async #mounts(daemon: Daemon, request: StepRequest): Promise<StepMounts> {
-    const { name, scratch, signal, document } = request;
+    const { name, scratch, signal, document, conditions } = request;
     const image = imageId(document.image);
-    const shared: SharedDevices =
-      this.#options.inputs === 'volumes'
-        ? new Set()
-        : await this.#proofs.run('', signal, () => provenDevices(daemon, image, name, scratch));
+    const shared = new Set<number>();
+    if (this.#options.inputs !== 'volumes') {
+      const { copiesIn } = conditions.variations ?? {};
+      for (const folder of [scratch, ...(copiesIn === undefined ? [] : [copiesIn])]) {
+        const { dev } = await stat(folder);
+        const proven = await this.#proofs.run(String(dev), signal, () => provenDevices(daemon, image, name, folder));
+        for (const device of proven) shared.add(device);
+      }
+    }
     return stepMounts(request, shared, (source: MountedContent) =>
       this.#volumes.run(contentLabel(source), signal, (task) => provideVolume(daemon, image, source, name, task)),
     );

@@ -56,7 +56,7 @@ function bind(source: string, target: string, propagation: 'rprivate' | 'rslave'
 }
 
 async function contents(request: StepRequest): Promise<[string, MountedContent][]> {
-  const { document, inputs, image } = request;
+  const { document, inputs, image, conditions } = request;
   const list: [string, MountedContent][] = [
     [SANDBOX.recipeDir, { kind: 'tree', digest: document.recipe, path: request.recipe }],
   ];
@@ -65,13 +65,20 @@ async function contents(request: StepRequest): Promise<[string, MountedContent][
     const source = await imageFile(join(image.rootfs, path));
     if (source !== undefined) list.push([`/${path}`, source]);
   }
+  const { files = {}, cpuinfo } = conditions.variations ?? {};
+  for (const [name, path] of Object.entries(files)) list.push([`/dev/${name}`, await fileContent(path)]);
+  // One of the few names below /proc that runc allows a mount on.
+  if (cpuinfo !== undefined) list.push(['/proc/cpuinfo', await fileContent(cpuinfo)]);
   return list;
+}
+
+async function fileContent(path: string): Promise<MountedContent> {
+  return { kind: 'file', digest: sha256(await readFile(path)), path };
 }
 
 async function imageFile(path: string): Promise<MountedContent | undefined> {
   try {
-    if (!(await lstat(path)).isFile()) return undefined;
-    return { kind: 'file', digest: sha256(await readFile(path)), path };
+    return (await lstat(path)).isFile() ? await fileContent(path) : undefined;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
     throw error;
