@@ -21,6 +21,10 @@ const EVERY_BUILD = 'every build';
 /** Fifty names whose order in a folder is that of no list. */
 const MAKE_NAMES = 'mkdir names; for n in $(seq 50); do : > names/$n-name; done;';
 
+/** A PE file, by way of an ELF file, as EDK2 makes them. */
+const MAKE_PE = (compile: string): string =>
+  `echo 'int main(void) { return 0; }' > a.c; ${compile} a.c; ld -e main -o a a.o; objcopy -O pei-x86-64 a /out/a.efi`;
+
 export const KINDS: readonly Kind[] = [
   // The clock
   {
@@ -40,6 +44,14 @@ export const KINDS: readonly Kind[] = [
     axis: EVERY_BUILD,
     broken: 'echo x > f; touch f; gzip f; sleep 1; cp f.gz /out',
     cured: 'echo x > f; gzip -n f; cp f.gz /out',
+  },
+  {
+    name: 'zip-time',
+    axis: EVERY_BUILD,
+    image: 'firmware',
+    // Zip counts in steps of two seconds.
+    broken: 'echo x > f; touch f; python3 -m zipfile -c /out/v.zip f; sleep 2',
+    cured: `python3 -c "import zipfile; zipfile.ZipFile('/out/v.zip', 'w').writestr(zipfile.ZipInfo('f'), 'x')"`,
   },
   {
     name: 'tar-mtime',
@@ -62,6 +74,12 @@ export const KINDS: readonly Kind[] = [
     axis: 'directory-order',
     broken: 'ls -U /in/names > /out/v',
     cured: 'ls /in/names > /out/v',
+  },
+  {
+    name: 'image-order',
+    axis: 'image-order',
+    broken: 'ls -U /usr/bin > /out/v',
+    cured: 'ls /usr/bin > /out/v',
   },
   {
     name: 'find-order',
@@ -171,6 +189,21 @@ gcc -o a a.c; ./a > /out/v`,
     broken: 'echo "int a;" > a.c; gcc -g -c -o /out/a.o a.c',
     cured: 'echo "int a;" > a.c; gcc -g -ffile-prefix-map="$PWD"=. -gno-record-gcc-switches -c -o /out/a.o a.c',
   },
+  {
+    name: 'build-path-pe',
+    axis: 'build-path',
+    image: 'firmware',
+    broken: MAKE_PE('gcc -g -c'),
+    cured: MAKE_PE('gcc -g -ffile-prefix-map="$PWD"=. -gno-record-gcc-switches -c'),
+  },
+  {
+    // strip takes away what the hash was made of, and leaves the hash.
+    name: 'build-path-build-id',
+    axis: 'build-path',
+    image: 'firmware',
+    broken: "echo 'int main(void) { return 0; }' > a.c; gcc -g -o /out/a a.c; strip /out/a",
+    cured: "echo 'int main(void) { return 0; }' > a.c; gcc -g0 -o /out/a a.c; strip /out/a",
+  },
   { name: 'user', axis: 'user', broken: 'id -u > /out/v', cured: 'echo 0 > /out/v' },
   { name: 'home', axis: 'home', broken: 'echo ~ > /out/v', cured: 'echo /nonexistent > /out/v' },
   { name: 'host-name', axis: 'host-name', broken: 'uname -n > /out/v', cured: 'echo localhost > /out/v' },
@@ -203,8 +236,14 @@ gcc -o a a.c; ./a > /out/v`,
   { name: 'rlimits', axis: 'rlimits', broken: 'ulimit -n > /out/v', cured: 'echo 1024 > /out/v' },
 ];
 
-/** What no axis can show, because a step cannot have it. */
-export const IMPOSSIBLE =
-  'if (exec 3<>/dev/tcp/1.1.1.1/80) 2> /dev/null; then date > /out/v; else echo none > /out/v; fi';
+/** What no axis can show, because a step cannot have it: name → Bash. */
+export const IMPOSSIBLE = {
+  network: 'if (exec 3<>/dev/tcp/1.1.1.1/80) 2> /dev/null; then date > /out/v; else echo none > /out/v; fi',
+  // The length of the short hash grows with a clone's objects. Sources are archives and trees, without a repository.
+  'git-describe': 'git describe --always --dirty > /out/v 2> /dev/null || echo none > /out/v',
+  // In which order and when packages were installed: an image has one digest, and assembling it in any order gives that one
+  // (test/images/assemble.test.ts).
+  'package-order': "stat -c '%n %Y %s' /usr/bin/* > /out/v; cat /etc/passwd >> /out/v",
+};
 
 export { EVERY_BUILD };

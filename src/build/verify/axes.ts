@@ -1,5 +1,6 @@
 import { VmbuildError } from '../../model/errors.ts';
 import type { Variations } from '../../model/variations.ts';
+import type { StoredImage } from '../../store/images.ts';
 import type { Axis, Change, InputCopies, Machine } from './axis.ts';
 import { CONTRACT_AXES } from './contractAxes.ts';
 import { HARDENING_AXES } from './hardeningAxes.ts';
@@ -27,13 +28,19 @@ export interface NotVaried {
   readonly reason: string;
 }
 
-/** Everything that a round changes. */
-export interface RoundChange {
+/** In what surroundings a step is built, or the probe runs. */
+export interface Surroundings {
   readonly variations: Variations;
   /** VMBUILD_JOBS. */
   readonly cores: number;
   /** Undefined: the step gets what is in the store. */
   readonly copies: InputCopies | undefined;
+  /** Undefined: the one in the store. */
+  readonly image: StoredImage | undefined;
+}
+
+/** Everything that a round changes. */
+export interface RoundChange extends Surroundings {
   /** Axes that can be varied here. Whether programs see it, the probe finds out. */
   readonly tried: readonly Axis[];
   readonly notVaried: readonly NotVaried[];
@@ -45,6 +52,7 @@ export function combine(axes: readonly Axis[], machine: Machine): RoundChange {
   const notVaried: NotVaried[] = [];
   let variations: Variations = {};
   let copies: InputCopies | undefined;
+  let image: StoredImage | undefined;
   let { cores } = machine;
   for (const axis of axes) {
     const change = axis.vary(machine);
@@ -55,9 +63,10 @@ export function combine(axes: readonly Axis[], machine: Machine): RoundChange {
     tried.push(axis);
     variations = merge(variations, (change as Change).variations ?? {});
     if (change.copies !== undefined) copies = { ...copies, ...change.copies };
+    image = change.image ?? image;
     cores = change.cores ?? cores;
   }
-  return { variations, cores, copies, tried, notVaried };
+  return { variations, cores, copies, image, tried, notVaried };
 }
 
 function merge(a: Variations, b: Variations): Variations {

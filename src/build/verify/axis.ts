@@ -1,5 +1,6 @@
 import type { ExecutorName } from '../../executors/executor.ts';
 import type { Variations } from '../../model/variations.ts';
+import type { StoredImage } from '../../store/images.ts';
 import type { Probe } from './probe.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface Machine {
   readonly faketime: string | undefined;
   /** A file like /proc/cpuinfo with fewer flags. */
   readonly cpuinfo: string;
+  /** The step's image, with folders that list another order, if there is room for that. */
+  readonly reorderedImage: StoredImage | undefined;
 }
 
 /** How the inputs of a step are given to it. */
@@ -40,6 +43,8 @@ export interface Change {
   readonly cores?: number;
   /** Copies of the inputs, and not what is in the store. */
   readonly copies?: InputCopies;
+  /** Instead of the one in the store. */
+  readonly image?: StoredImage;
 }
 
 /** One thing about the surroundings of a step, and how to make it different. */

@@ -17,7 +17,7 @@ import { hasOutput } from '../hasOutput.ts';
 import { howItEnded } from '../howItEnded.ts';
 import { writeRecipeFiles } from '../recipeFiles.ts';
 import { openStepLog } from '../stepLog.ts';
-import type { RoundChange } from './axes.ts';
+import type { Surroundings } from './axes.ts';
 import { copyInputs } from './copyInputs.ts';
 
 /** A step with all that it needs, in the store. */
@@ -42,7 +42,7 @@ export type Outcome =
 export async function buildAgain(
   subject: Subject,
   executor: Executor,
-  change: Pick<RoundChange, 'variations' | 'cores' | 'copies'>,
+  change: Surroundings,
   options: { readonly store: Store; readonly memoryFolder: string | undefined; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { step, document } = subject;
@@ -67,7 +67,7 @@ export async function buildAgain(
       name: step.target,
       buildKey: key,
       document,
-      image: subject.image,
+      image: change.image ?? subject.image,
       recipe: at('recipe'),
       inputs: inputs.contents,
       scratch: at('sandbox'),

@@ -87,6 +87,18 @@ export const CONTRACT_AXES: readonly Axis[] = [
     seen: (usual, varied) => usual.inputOrder !== varied.inputOrder,
   },
   {
+    name: 'image-order',
+    kind: 'contract',
+    about: 'the folders of the image list their names in another order',
+    vary: ({ executor, reorderedImage }) => {
+      if (executor === 'docker') return { impossible: 'the Docker daemon lays images out itself' };
+      return reorderedImage === undefined
+        ? { impossible: 'there is no tmpfs with room for a copy of the image' }
+        : { image: reorderedImage };
+    },
+    seen: (usual, varied) => usual.imageOrder !== varied.imageOrder,
+  },
+  {
     name: 'input-times',
     kind: 'contract',
     about: 'inputs are fresh copies with times and inode numbers of their own',

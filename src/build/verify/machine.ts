@@ -21,7 +21,7 @@ const FAKETIME = [
 ];
 
 /** What is the same for all steps. */
-export type MachineFacts = Omit<Machine, 'executor' | 'firstExecutor' | 'memoryFolder'>;
+export type MachineFacts = Omit<Machine, 'executor' | 'firstExecutor' | 'memoryFolder' | 'reorderedImage'>;
 
 /** Looks at this machine. `scratch` is a folder for what is made for the whole run. */
 export function describeMachine(scratch: string, cores: number): MachineFacts {

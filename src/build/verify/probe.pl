@@ -48,6 +48,9 @@ opendir my $folder, '/in/probe' or die "/in/probe: $!";
 my @names = grep { !/^\./ } readdir $folder;
 show('inputOrder', "@names");
 show('inputTimes', join ' ', map { (stat "/in/probe/$_")[9] } sort @names);
+opendir my $programs, '/usr/bin' or die "/usr/bin: $!";
+my @programs = grep { !/^\./ } readdir $programs;
+show('imageOrder', "@programs[0 .. 9]");
 # statfs, number 137: the first word is the type of the file system.
 my $statfs = "\0" x 120;
 my $build = '/build';

@@ -12,6 +12,7 @@ export interface Probe {
   readonly cpuFlags: string;
   readonly inputOrder: string;
   readonly inputTimes: string;
+  readonly imageOrder: string;
   readonly buildFileSystem: string;
   readonly scheduling: string;
   readonly workDir: string;

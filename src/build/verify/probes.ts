@@ -2,7 +2,7 @@ import type { Executor } from '../../executors/executor.ts';
 import { errorMessage, VmbuildError } from '../../model/errors.ts';
 import type { StoredImage } from '../../store/images.ts';
 import type { Store } from '../../store/openStore.ts';
-import type { NotVaried, RoundChange } from './axes.ts';
+import type { NotVaried, RoundChange, Surroundings } from './axes.ts';
 import type { Axis } from './axis.ts';
 import type { Probe } from './probe.ts';
 import { runProbe } from './runProbe.ts';
@@ -38,7 +38,12 @@ export class Probes {
   ): Promise<Proof> {
     const { cores, signal } = this.#options;
     try {
-      const usual = await this.#probe(image, this.#first, { variations: {}, cores, copies: undefined }, undefined);
+      const usual = await this.#probe(
+        image,
+        this.#first,
+        { variations: {}, cores, copies: undefined, image: undefined },
+        undefined,
+      );
       const varied = await this.#probe(image, executor, change, memoryFolder);
       const seen: Axis[] = [];
       const notSeen: NotVaried[] = [];
@@ -62,14 +67,14 @@ export class Probes {
   #probe(
     image: StoredImage,
     executor: Executor,
-    { variations, cores, copies }: Pick<RoundChange, 'variations' | 'cores' | 'copies'>,
+    { variations, cores, copies, image: other }: Surroundings,
     memoryFolder: string | undefined,
   ): Promise<Probe> {
-    const key = JSON.stringify([image.digest, executor.name, variations, cores, copies, memoryFolder]);
+    const key = JSON.stringify([image.digest, executor.name, variations, cores, copies, other?.rootfs, memoryFolder]);
     let probe = this.#probes.get(key);
     if (probe === undefined) {
       const { store, signal } = this.#options;
-      probe = runProbe(executor, image, { variations, cores, copies }, { store, memoryFolder, signal });
+      probe = runProbe(executor, image, { variations, cores, copies, image: other }, { store, memoryFolder, signal });
       probe.catch(() => {});
       this.#probes.set(key, probe);
     }

@@ -8,7 +8,7 @@ import { sha256 } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import type { StoredImage } from '../../store/images.ts';
 import { type Store, scratchPrefix } from '../../store/openStore.ts';
-import type { RoundChange } from './axes.ts';
+import type { Surroundings } from './axes.ts';
 import { copyInputs } from './copyInputs.ts';
 import type { Probe } from './probe.ts';
 
@@ -23,7 +23,7 @@ const PROBE_INPUT = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 export async function runProbe(
   executor: Executor,
   image: StoredImage,
-  change: Pick<RoundChange, 'variations' | 'cores' | 'copies'>,
+  change: Surroundings,
   options: { readonly store: Store; readonly memoryFolder: string | undefined; readonly signal: AbortSignal },
 ): Promise<Probe> {
   const { store, signal } = options;
@@ -49,7 +49,7 @@ export async function runProbe(
     name: 'verify-probe',
     buildKey: buildKey(document),
     document,
-    image,
+    image: change.image ?? image,
     recipe: at('recipe'),
     inputs: inputs.contents,
     scratch: at('sandbox'),

@@ -12,6 +12,7 @@ import { topologicalOrder } from '../graph.ts';
 import { planSteps } from '../plan.ts';
 import { createProvisioner, type Provisioner, type ProvisionOptions } from '../provision.ts';
 import type { Subject } from './buildAgain.ts';
+import { ImageCopies } from './imageCopies.ts';
 import { describeMachine, sweepMemory } from './machine.ts';
 import { Probes } from './probes.ts';
 import { type StepVerdict, verifyStep, type VerifyStepOptions } from './verifyStep.ts';
@@ -60,6 +61,7 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
   const [first] = options.executors;
   if (first === undefined) throw new VmbuildError('INTERNAL', 'a verification without an executor');
   const probes = new Probes(first, options);
+  await using images = new ImageCopies();
   const queue = new PQueue({ concurrency: options.jobs });
   const statementOf = (step: Step): Realisation => realised.get(step.hash) as Realisation;
   // The longest first, so that none of them is left alone at the end.
@@ -78,6 +80,7 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
           ...options,
           machine,
           probes,
+          images,
           onBuild: (what) => options.onStep({ type: 'verify-building', target: step.target, what }),
         },
       );

@@ -6,6 +6,7 @@ import type { Store } from '../../store/openStore.ts';
 import { combine, type NotVaried, type RoundChange } from './axes.ts';
 import type { Axis } from './axis.ts';
 import { buildAgain, type Outcome, type Subject } from './buildAgain.ts';
+import type { ImageCopies } from './imageCopies.ts';
 import { executorOf, type MachineFacts, memoryFolderFor } from './machine.ts';
 import type { Probes } from './probes.ts';
 
@@ -21,6 +22,7 @@ export interface VerifyStepOptions {
   readonly strict: boolean;
   readonly bisect: boolean;
   readonly probes: Probes;
+  readonly images: ImageCopies;
   readonly signal: AbortSignal;
   /** Called before each build; `what` is for people. */
   readonly onBuild: (what: string) => void;
@@ -63,10 +65,16 @@ export async function verifyStep(
   const other = wantsOther ? [...others, usual].find((executor) => executor?.name !== firstExecutor) : undefined;
   const executorOfRound = (round: number): Executor => (round % 2 === 0 ? (other ?? usual) : usual) as Executor;
 
+  const wantsCopy =
+    axes.some(({ name }) => name === 'image-order') &&
+    Array.from({ length: options.rounds }, (_, round) => executorOfRound(round)).some(
+      ({ name }) => name === 'namespace',
+    );
+  const reorderedImage = wantsCopy ? await options.images.copyOf(subject.image) : undefined;
   const build = (executor: Executor, change: RoundChange): Promise<Outcome> =>
     buildAgain(subject, executor, change, { store, memoryFolder, signal });
   const changeFor = (executor: Executor, which: readonly Axis[]): RoundChange =>
-    combine(which, { ...options.machine, executor: executor.name, firstExecutor, memoryFolder });
+    combine(which, { ...options.machine, executor: executor.name, firstExecutor, memoryFolder, reorderedImage });
 
   const rounds: Outcome[] = [];
   const varied = new Set<Axis>();

@@ -2,8 +2,10 @@ import { type PlannedStep, refusal } from '../../build/plan.ts';
 import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '../../model/blobSlot.ts';
 import { printableName } from '../../model/printable.ts';
 import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
+import type { Verification } from '../../model/verification.ts';
+import { readVerifications } from '../../store/verifications.ts';
 import { openContext } from '../context.ts';
-import { formatBytes, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatTable } from '../format.ts';
 import { maskedRom, maskedText } from '../maskedRom.ts';
 import type { GlobalOptions } from '../settings.ts';
 
@@ -15,9 +17,12 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   const plan = await context.plan([step]);
   const planned = plan.find((candidate) => candidate.step === step) as PlannedStep;
   const { statement } = planned;
+  const verifications = planned.buildKey === undefined ? [] : readVerifications(store, planned.buildKey);
   const masked = statement && (await maskedRom(step, statement, store.layout.tree(artifactOf(statement)), project));
   if (options.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...asJson(planned, plan), masked: masked?.masked }, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...asJson(planned, plan), verifications, masked: masked?.masked }, null, 2)}\n`,
+    );
     return;
   }
   const { derivation, image, inputs, sources } = step;
@@ -50,12 +55,30 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   process.stdout.write(lackedBlobs(step.lacks));
   if (statement === undefined) return;
   const { builder, metadata } = statement.predicate.runDetails;
-  process.stdout.write(formatTable([['built', `${metadata.startedOn} to ${metadata.finishedOn} by ${builder.id}`]]));
+  process.stdout.write(
+    formatTable([
+      ['built', `${metadata.startedOn} to ${metadata.finishedOn} by ${builder.id}`],
+      ...verifications.map((verification) => ['verified', describeVerification(verification)]),
+    ]),
+  );
   for (const file of filesOf(statement)) {
     const path = `${store.layout.tree(artifactOf(statement))}/${printableName(file.name)}`;
     process.stdout.write(`  ${path}\n    ${formatBytes(file.annotations.size)}, sha256 ${file.digest.sha256}\n`);
   }
   process.stdout.write(maskedText(masked));
+}
+
+function describeVerification({ predicate }: Verification): string {
+  const { verdict, reason, rounds, executors, notVaried, finishedOn } = predicate.vmbuild;
+  const axes = new Set([...predicate.passedTests, ...predicate.warnedTests, ...predicate.failedTests]).size;
+  const how = [
+    `${finishedOn} in ${executors.join(' and ')}`,
+    formatCount(rounds.length, 'round'),
+    // Of what differs it is not known of each axis whether it matters.
+    ...(verdict === 'reproduced' ? [`${axes} axes varied, ${Object.keys(notVaried).length} not or not for all`] : []),
+    ...(reason === undefined ? [] : [reason]),
+  ];
+  return `${verdict}: ${how.join(', ')}`;
 }
 
 /** What the recipes say, and what is on record for the same bytes. */
