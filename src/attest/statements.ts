@@ -2,6 +2,8 @@ import type { Digest } from '../model/digest.ts';
 import { type Envelope, payloadOf } from '../model/envelope.ts';
 import type { Realisation } from '../model/realisation.ts';
 import { parseRealisation } from '../model/realisationSchema.ts';
+import type { Verification } from '../model/verification.ts';
+import { parseVerification } from '../model/verificationSchema.ts';
 import { signEnvelope, signersOf, STATEMENT_TYPE } from './dsse.ts';
 import type { SigningKey } from './keys.ts';
 import type { Trust } from './trust.ts';
@@ -44,15 +46,24 @@ export function parseStatement(payload: Uint8Array): Statement | undefined {
   }
 }
 
-/** The build key that a statement is about; undefined if it is no realisation. Not verified. */
+/** The build key that a statement is about; undefined if it is neither a realisation nor a verification. Not verified. */
 export function buildKeyOf(statement: Statement): Digest | undefined {
-  const { predicate } = statement as Partial<Realisation>;
-  return predicate?.buildDefinition?.internalParameters?.buildKey;
+  const { predicate } = statement as { readonly predicate?: PartialPredicate };
+  return predicate?.buildDefinition?.internalParameters?.buildKey ?? predicate?.vmbuild?.buildKey;
 }
+
+/** As much of either predicate as may be there. */
+type PartialPredicate = Partial<Realisation['predicate']> & Partial<Verification['predicate']>;
 
 /** The realisation of `key` that a statement is; undefined if it is another kind, about another key, or not sound. */
 export function asRealisation(statement: Statement, key: Digest): Realisation | undefined {
   if (statement.predicateType !== 'https://slsa.dev/provenance/v1') return undefined;
   const found = parseRealisation(statement, key);
   return found?.predicate.buildDefinition.buildType === 'urn:vmbuild:build:1' ? found : undefined;
+}
+
+/** The verification of `key` that a statement is; undefined if it is another kind, about another key, or not sound. */
+export function asVerification(statement: Statement, key: Digest): Verification | undefined {
+  if (statement.predicateType !== 'https://in-toto.io/attestation/test-result/v0.1') return undefined;
+  return parseVerification(statement, key);
 }

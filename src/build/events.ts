@@ -32,7 +32,13 @@ export type BuildEvent =
       readonly durationMs: number;
     }
   /** A verification of this build key has found other bytes; `vmbuild verify` finds out more. */
-  | { readonly type: 'step-not-reproducible'; readonly target: string; readonly at: string }
+  | {
+      readonly type: 'step-not-reproducible';
+      readonly target: string;
+      readonly at: string;
+      /** Whose verification it was, if it was not one on this machine. */
+      readonly by: string | undefined;
+    }
   | { readonly type: 'step-failed'; readonly target: string; readonly code: ErrorCode; readonly message: string }
   /** Another vmbuild is at it. */
   | { readonly type: 'transfer-waiting'; readonly what: TransferKind; readonly name: string }

@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import type { SigningKey } from '../attest/keys.ts';
 import { parseStatement, signStatement } from '../attest/statements.ts';
+import type { Trust } from '../attest/trust.ts';
 import { LICENCE_MEANINGS, type LicenceClass, strictest } from '../model/blobSlot.ts';
 import type { Digest } from '../model/digest.ts';
 import { type Envelope, payloadOf } from '../model/envelope.ts';
@@ -14,6 +15,7 @@ import type { ObjectStore } from '../substituters/objectStore.ts';
 import type { Step } from './evaluate.ts';
 import { topologicalOrder } from './graph.ts';
 import type { Plan, PlannedStep } from './plan.ts';
+import { pushVerifications, refuseDiffering } from './pushVerifications.ts';
 import { Uploads } from './uploads.ts';
 
 /** Objects that are written at once: compressing takes the cores, uploading the line. */
@@ -26,6 +28,10 @@ export interface PushOptions {
   readonly key: SigningKey;
   /** The fetched sources, too. */
   readonly sources: boolean;
+  /** Also what a verification on record has found other bytes for. */
+  readonly allowDiffers: boolean;
+  /** Whose verifications count as one on record, beside one's own. */
+  readonly trust: Trust;
   readonly signal: AbortSignal;
   /** Told of each object that was written, and of each thing that was left out with the reason. */
   readonly onPushed: (path: string, size: number) => void;
@@ -41,6 +47,8 @@ export interface PushSummary {
   readonly bytes: number;
   /** Statements that this push signed. */
   readonly signed: number;
+  /** Verifications that are there now, of this machine and of others. */
+  readonly verifications: number;
 }
 
 /**
@@ -48,8 +56,8 @@ export interface PushSummary {
  * from others keeps their signatures, and is never called an own build. Whatever names something is written after it, so
  * that a reader at any moment finds all that a statement speaks of.
  *
- * @throws VmbuildError RECIPE_NOT_FOUND if a target is not realised; STATEMENT_CONFLICT if the cache has another result of
- * this key's owner.
+ * @throws VmbuildError RECIPE_NOT_FOUND if a target is not realised; DIFFERS_ON_RECORD if something is known to come out
+ * differently; STATEMENT_CONFLICT if the cache has another result of this key's owner.
  */
 export async function push(targets: readonly Step[], plan: Plan, options: PushOptions): Promise<PushSummary> {
   const run = new Push(options);
@@ -61,6 +69,7 @@ export async function push(targets: readonly Step[], plan: Plan, options: PushOp
       });
     }
   }
+  if (!options.allowDiffers) refuseDiffering(plan, options.store, options.trust);
   await run.artifacts(plan);
   const statements = await run.statements(plan);
   await run.graphs(targets, statements);
@@ -74,6 +83,7 @@ class Push {
   /** Steps whose artifact the cache has. */
   readonly #complete = new Set<Digest>();
   #signed = 0;
+  #verifications = 0;
 
   constructor(options: PushOptions) {
     this.#options = options;
@@ -82,7 +92,7 @@ class Push {
 
   summary(): PushSummary {
     const { written, present, bytes } = this.#uploads;
-    return { written, present, bytes, signed: this.#signed };
+    return { written, present, bytes, signed: this.#signed, verifications: this.#verifications };
   }
 
   /** Artifacts and sources: everything that others are about to name. */
@@ -117,7 +127,10 @@ class Push {
       const others = readStored(this.#options.store, key)?.envelopes;
       const envelopes = others === undefined ? [await this.#ownStatement(step, key, statement as Realisation)] : others;
       if (others !== undefined) await this.#passOn(key, others);
-      all.set(step.hash, envelopes);
+      const { store, cache, key: signer } = this.#options;
+      const verifications = await pushVerifications(key, { store, cache, signer });
+      this.#verifications += verifications.length;
+      all.set(step.hash, [...envelopes, ...verifications]);
     });
     return all;
   }

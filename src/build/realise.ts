@@ -19,7 +19,7 @@ export async function realise(targets: readonly Step[], options: RealiseOptions)
     if (await keepReused(targets, results, options)) {
       const told: RealisedStep[] = [];
       for (const [index, result] of results.entries()) {
-        told.push(await tellFinished(result, plan[index] as PlannedStep, options));
+        told.push(await tellFinished(result, plan[index] as PlannedStep, substitution, options));
       }
       return told;
     }

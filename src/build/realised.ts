@@ -6,11 +6,10 @@ import type { LimitChanges } from '../model/limits.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation, withLicence } from '../model/realisation.ts';
 import type { Store } from '../store/openStore.ts';
 import type { Step } from './evaluate.ts';
-import { differingVerification } from '../store/verifications.ts';
 import { noteRun, readStored, recordAbsent, recordRealisation } from '../store/realisations.ts';
 import type { Emit, How } from './events.ts';
 import type { PlannedStep } from './plan.ts';
-import type { SubstitutionSettings } from './substitution.ts';
+import type { Substitution, SubstitutionSettings } from './substitution.ts';
 
 /** How a realisation is to be done. */
 export interface RealiseOptions {
@@ -83,6 +82,7 @@ async function restrict(result: RealisedStep, store: Store): Promise<RealisedSte
 export async function tellFinished(
   found: RealisedStep,
   { lastBuilt }: PlannedStep,
+  substitution: Pick<Substitution, 'differing'>,
   { store, emit }: Pick<RealiseOptions, 'store' | 'emit'>,
 ): Promise<RealisedStep> {
   const result = await restrict(found, store);
@@ -96,11 +96,8 @@ export async function tellFinished(
       durationMs,
     });
   }
-  const differing = differingVerification(store, buildKey);
-  if (differing !== undefined) {
-    const at = differing.predicate.vmbuild.finishedOn;
-    emit({ type: 'step-not-reproducible', target: step.target, at });
-  }
+  const differing = substitution.differing(buildKey);
+  if (differing !== undefined) emit({ type: 'step-not-reproducible', target: step.target, ...differing });
   emit({ type: 'step-finished', target: step.target, how, buildKey, artifact, durationMs });
   return result;
 }

@@ -111,7 +111,7 @@ export async function runPlan(
       finishing: (work) => finishing.add(work),
     });
     finished.push(result);
-    return tellFinished(result, planned, options);
+    return tellFinished(result, planned, substitution, options);
   };
 
   const attempt = (planned: PlannedStep, needed: boolean): Promise<RealisedStep> =>

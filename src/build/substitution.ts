@@ -13,6 +13,7 @@ import type { Substituter } from '../substituters/substituter.ts';
 import type { Step } from './evaluate.ts';
 import type { Emit } from './events.ts';
 import { transfer } from './transfer.ts';
+import { type Differing, differingOf, keepVerifications } from './verificationRecords.ts';
 
 /** Where results can be had instead of building them, and whom to believe. */
 export interface SubstitutionSettings {
@@ -44,6 +45,8 @@ export interface Substitution {
    * @throws VmbuildError STATEMENT_CONFLICT
    */
   readonly compare: (own: Realisation) => void;
+  /** The last verification on record, made here or by somebody trusted, that found other bytes for a build key. */
+  readonly differing: (key: Digest) => Differing | undefined;
 }
 
 /** What it works with. */
@@ -74,7 +77,9 @@ export function createSubstitution(
   const lookUp = async (target: string, key: Digest): Promise<Realisation | undefined> => {
     const stored = readStored(store, key);
     let testimonies = stored === undefined ? [] : testimoniesOfStored(stored, key);
+    const told: Envelope[] = [];
     const hear = (envelopes: Iterable<Envelope>): readonly Testimony[] | undefined => {
+      told.push(...envelopes);
       testimonies = [...testimonies, ...unheard(testimoniesOf(envelopes, key, trust), testimonies)];
       heard.set(key, testimonies);
       return weigh(target, key, testimonies, trust).accepted;
@@ -88,6 +93,7 @@ export function createSubstitution(
       if (accepted !== undefined) break;
       accepted = hear(await envelopesAt(cache, trust, (signer) => statementsPath(key, signer)));
     }
+    await keepVerifications(store, key, told, trust);
     return accepted && keep(store, accepted);
   };
 
@@ -131,6 +137,7 @@ export function createSubstitution(
         if (artifactOf(other.statement) !== artifactOf(own)) throw conflict(target, buildKey, [mine, other], trust);
       }
     },
+    differing: (key) => differingOf(store, key, trust),
   };
 }
 

@@ -17,6 +17,7 @@ interface CommandModule {
 const MODULES: readonly (readonly [names: readonly string[], load: () => Promise<CommandModule>])[] = [
   [['realize', 'realise'], () => import('./program/realize.ts')],
   [['verify'], () => import('./program/verify.ts')],
+  [['challenge'], () => import('./program/challenge.ts')],
   [['diff'], () => import('./program/diff.ts')],
   [['ls', 'show', 'log'], () => import('./program/look.ts')],
   [['boot'], () => import('./program/boot.ts')],

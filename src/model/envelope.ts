@@ -53,6 +53,13 @@ export function parseEnvelopes(text: string): readonly Envelope[] {
   });
 }
 
+/** The envelopes of such lines, and how many lines are none: for who only looks at what others have published. */
+export function readEnvelopes(text: string): { readonly envelopes: readonly Envelope[]; readonly unreadable: number } {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const envelopes = lines.flatMap((line) => parseEnvelope(line) ?? []);
+  return { envelopes, unreadable: lines.length - envelopes.length };
+}
+
 /** The bytes that an envelope carries; nobody has vouched for them yet. */
 export function payloadOf({ payload }: Envelope): Buffer {
   return Buffer.from(payload, 'base64');

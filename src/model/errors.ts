@@ -33,6 +33,8 @@ export const ERROR_CODES = {
   BOOT_FAILED: 'a machine did not boot as it was expected to',
   OUTPUT_INVALID: 'a build step left something in /out that cannot be an artifact',
   NOT_REPRODUCED: 'a rebuild gave other bytes than the recorded build',
+  DIFFERS_ON_RECORD: 'something would be handed on of which a verification has found other bytes',
+  MISMATCH: 'what others have published is not what was built here',
   NOT_REALISED: 'something that must be realised first is not',
   DIFFERENT: 'two things that were compared are not the same',
   INCONCLUSIVE: 'a verification could not tell',

@@ -26,6 +26,7 @@ const statementSchema = v.looseObject({
   ),
   predicate: v.looseObject({
     buildDefinition: v.looseObject({
+      externalParameters: v.looseObject({ target: v.string(), derivation: digest }),
       internalParameters: v.looseObject({ buildKey: digest, document: v.looseObject({}) }),
     }),
     runDetails: v.looseObject({

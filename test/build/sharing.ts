@@ -73,6 +73,7 @@ export async function pushAll(
   cache: ObjectStore,
   key: SigningKey,
   trust: Trust = NO_TRUST,
+  allowDiffers = false,
 ): Promise<PushSummary & { readonly pushed: readonly string[]; readonly leftOut: readonly string[] }> {
   const evaluator = project.evaluator();
   const steps = [];
@@ -87,6 +88,8 @@ export async function pushAll(
       cache,
       key,
       sources: false,
+      allowDiffers,
+      trust,
       signal: new AbortController().signal,
       onPushed: (path) => pushed.push(path),
       onLeftOut: (what, why) => leftOut.push(`${what}: ${why}`),

@@ -284,6 +284,8 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('what is not pushed'), () 
       cache: cacheAt(url),
       key: alice,
       sources: false,
+      allowDiffers: false,
+      trust: trustAlice,
       signal: new AbortController().signal,
       onPushed: () => {},
       onLeftOut: (what, why) => leftOut.push(`${what}: ${why}`),

@@ -7,8 +7,8 @@ import { verification, type VerificationFacts } from '../../model/verification.t
 import { claimTree } from '../../store/artifacts.ts';
 import { scratchPrefix } from '../../store/openStore.ts';
 import { recordVerification } from '../../store/verifications.ts';
+import { chooseSteps, type StepChoice } from '../chooseSteps.ts';
 import type { Step } from '../evaluate.ts';
-import { topologicalOrder } from '../graph.ts';
 import { planSteps } from '../plan.ts';
 import { createProvisioner, type Provisioner, type ProvisionOptions } from '../provision.ts';
 import type { Subject } from './buildAgain.ts';
@@ -19,11 +19,7 @@ import { type StepVerdict, verifyStep, type VerifyStepOptions } from './verifySt
 
 /** How targets are verified. */
 export interface VerifyOptions
-  extends ProvisionOptions, Pick<VerifyStepOptions, 'executors' | 'axes' | 'rounds' | 'strict' | 'bisect'> {
-  /** How many levels of inputs below the targets; undefined: all. */
-  readonly depth: number | undefined;
-  /** Targets of the graph that alone are verified; undefined: all. */
-  readonly only: readonly string[] | undefined;
+  extends ProvisionOptions, StepChoice, Pick<VerifyStepOptions, 'executors' | 'axes' | 'rounds' | 'strict' | 'bisect'> {
   /** Steps at once. */
   readonly jobs: number;
   readonly cores: number;
@@ -44,7 +40,7 @@ export type VerifyEvent =
  */
 export async function verifyTargets(targets: readonly Step[], options: VerifyOptions): Promise<readonly StepVerdict[]> {
   const { store, signal } = options;
-  const chosen = choose(targets, options);
+  const chosen = chooseSteps(targets, options);
   const plan = await planSteps(targets, store);
   const realised = new Map(plan.map(({ step, statement }) => [step.hash, statement]));
   for (const { target, hash } of chosen) {
@@ -90,25 +86,6 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
     }),
   );
   return chosen.map((step) => verdicts.get(step) as StepVerdict);
-}
-
-/** The steps that are wanted, inputs first. */
-function choose(targets: readonly Step[], { depth = Infinity, only }: VerifyOptions): readonly Step[] {
-  const levels = new Map<Step, number>();
-  const visit = (step: Step, level: number): void => {
-    if (level > depth || (levels.get(step) ?? Infinity) <= level) return;
-    levels.set(step, level);
-    for (const input of Object.values(step.inputs)) visit(input, level + 1);
-  };
-  for (const target of targets) visit(target, 0);
-  const found = topologicalOrder(targets).filter((step) => levels.has(step));
-  const unknown = only?.find((name) => !found.some(({ target }) => target === name));
-  if (unknown !== undefined) {
-    throw new VmbuildError('USAGE', `${unknown} is not a step of ${targets.map(({ target }) => target).join(', ')}`, {
-      hints: [`There are: ${found.map(({ target }) => target).join(', ')}.`],
-    });
-  }
-  return found.filter(({ target }) => only === undefined || only.includes(target));
 }
 
 async function provide(

@@ -5,11 +5,13 @@ import { formatBytes, formatCount, formatDuration } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { DEFAULT_KEY, readSigningKey } from '../keyFiles.ts';
 import type { GlobalOptions } from '../settings.ts';
+import { readTrust } from '../trustSettings.ts';
 
 /** Options of `vmbuild cache push`. */
 interface PushCommandOptions extends GlobalOptions {
   readonly key?: string;
   readonly sources?: boolean;
+  readonly allowDiffers?: boolean;
   readonly json?: boolean;
 }
 
@@ -31,14 +33,16 @@ export async function cachePush(url: string, targets: readonly string[], options
     cache,
     key,
     sources: options.sources === true,
+    allowDiffers: options.allowDiffers === true,
+    trust: await readTrust(options),
     signal: interrupt.signal,
     onPushed: (path, size) => say({ type: 'pushed', path, size }, `${path}  ${formatBytes(size)}`),
     onLeftOut: (what, why) => say({ type: 'left-out', what, why }, `left out: ${what}: ${why}`),
   });
-  const { written, present, bytes, signed } = summary;
+  const { written, present, bytes, signed, verifications } = summary;
   say(
     { type: 'result', cache: cache.where, ...summary },
     `${formatCount(written, 'object')} written (${formatBytes(bytes)}), ${present} there already, ` +
-      `${formatCount(signed, 'own build')} signed, ${formatDuration(performance.now() - start)}`,
+      `${formatCount(signed, 'own build')} signed, ${formatCount(verifications, 'verification')}, ${formatDuration(performance.now() - start)}`,
   );
 }

@@ -8,6 +8,7 @@ import { artifactOf } from '../../model/realisation.ts';
 import { claimTree } from '../../store/artifacts.ts';
 import { type Context, openContext } from '../context.ts';
 import { formatCount } from '../format.ts';
+import { differenceText } from '../render/differences.ts';
 import type { GlobalOptions } from '../settings.ts';
 
 /** Options of `vmbuild diff`. */
@@ -24,10 +25,7 @@ export async function diffCommand(before: string, after: string, options: DiffOp
   const context = await openContext(options, 'write');
   const [was, is] = [await pathOf(before, context), await pathOf(after, context)];
   const differences = diffPaths(was, is);
-  for (const { path, change, detail } of differences) {
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ path, change, detail })}\n`);
-    else process.stdout.write(`${path.join(' → ')}: ${change}: ${detail.replaceAll('\n', '\n    ')}\n`);
-  }
+  for (const difference of differences) process.stdout.write(differenceText(difference, options.json === true));
   if (differences.length === 0) {
     if (options.json !== true) process.stdout.write('the same bytes\n');
     return;

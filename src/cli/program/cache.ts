@@ -16,6 +16,7 @@ function defineCache(program: Command): void {
     .argument('<target...>')
     .option('--key <name>', 'the key to sign with: a name, or the path of a file')
     .option('--sources', 'the fetched sources, too')
+    .option('--allow-differs', 'also what a verification has found other bytes for')
     .option('--json', 'as JSON')
     .action(async (url, targets, _options, self) =>
       (await import('../commands/cachePush.ts')).cachePush(url, targets, self.optsWithGlobals()),

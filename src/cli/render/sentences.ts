@@ -21,7 +21,7 @@ export function sentence(event: BuildEvent): string | undefined {
     case 'limit-not-kept':
       return `WARNING: ${event.executor} cannot keep the limit ${event.limit}: ${event.reason}`;
     case 'step-not-reproducible':
-      return `WARNING: ${event.target} gave other bytes in the verification of ${event.at}: vmbuild verify ${event.target}`;
+      return `WARNING: ${event.target} gave other bytes in the verification of ${event.at}${event.by === undefined ? '' : ` by ${event.by}`}: vmbuild verify ${event.target}`;
     case 'step-waiting':
       return `${event.target} waits: ${event.reason}`;
     case 'step-started':

@@ -11,7 +11,7 @@ import { artifactOf, type Realisation } from '../../model/realisation.ts';
 import { findTree } from '../artifacts.ts';
 import type { Store } from '../openStore.ts';
 import { readRealisation, readTargetRecord } from '../realisations.ts';
-import { readVerifications } from '../verifications.ts';
+import { readSharedVerifications, readVerifications } from '../verifications.ts';
 import { parseRoot, type Root } from '../roots.ts';
 import { listFolder } from './checkFolders.ts';
 import type { Check, CheckSummary } from './check.ts';
@@ -63,7 +63,7 @@ async function checkVerification(check: Check, file: string): Promise<void> {
   if (!file.endsWith('.json')) return;
   const key = toDigest(file.slice(0, -'.json'.length));
   await checkRecord(check, 'verification', `verifications/${file}`, async () => {
-    const found = readVerifications(check.store, key);
+    const found = [...readVerifications(check.store, key), ...readSharedVerifications(check.store, key)];
     return found.length > 0 ? found : undefined;
   });
 }
