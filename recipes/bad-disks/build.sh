@@ -5,6 +5,8 @@
 #      /out/triple-fault.img   a firmware that crashes
 #      /out/spin.img           a firmware that does nothing, for ever
 set -euo pipefail
+# File systems keep the modes of what is copied into them.
+umask 022
 
 # partition NAME: a file system of the folder NAME
 partition() { /recipe/make-ext4.sh "$1" "$1.ext4" 16M "$1"; }

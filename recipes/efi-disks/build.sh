@@ -4,6 +4,9 @@
 #   -> /out/xfs.img, ext4.img, vfat.img
 # Every id that a tool would draw by lot is given, and every time is $SOURCE_DATE_EPOCH.
 set -euo pipefail
+# File systems keep the modes of what is copied into them; FAT keeps local time.
+umask 022
+export TZ=UTC
 
 readonly uuid=6f0c7b1e-56b2-4b55-9d0a-766d626f6f74
 cp /in/edk2/CLOUDHV.fd .

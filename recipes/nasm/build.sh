@@ -9,9 +9,10 @@ set -euo pipefail
 mkdir source
 xz -dc /in/nasm.tar.xz | tar -x -C source --strip-components=1 --no-same-owner
 cd source
-# --disable-gdb: else configure adds -ggdb3 behind our -g0. strip takes that debug information away again, but the
-# linker's build ID, which stays, is a hash over it, and the path of the build stands in it.
-quietly ./configure --prefix="$prefix" --build="$machine" --host="$machine" --disable-gdb
+# configure adds -g3 behind our -g0. strip takes that debug information away again, but the linker's build ID, which would
+# stay, is a hash over it, and the path of the build stands in it.
+export LDFLAGS='-Wl,--build-id=none'
+quietly ./configure --prefix="$prefix" --build="$machine" --host="$machine"
 quietly make "-j$VMBUILD_JOBS" nasm
 install -D nasm /out/bin/nasm
 finish 2500000

@@ -7,6 +7,9 @@
 #   -> /out/os.img: GPT, an EFI system partition with systemd-boot, kernel and initramfs; a root file system on ext4
 # Every id is given, and every time is $SOURCE_DATE_EPOCH.
 set -euo pipefail
+# File systems keep the modes of what is copied into them; FAT keeps local time.
+umask 022
+export TZ=UTC
 
 export MTOOLS_SKIP_CHECK=1
 for name in linux systemd-boot busybox; do dpkg-deb -x "/in/$name.deb" debian; done
@@ -53,7 +56,11 @@ printf '%s\n' 'title Debian' 'linux /vmlinuz' 'initrd /initrd' \
 normalise esp
 truncate -s 64M vfat
 mkfs.vfat --invariant -F 32 -n ESP vfat >/dev/null
-mcopy -m -s -i vfat esp/* ::
+# One by one, because mcopy -s takes what is in a folder in the order in which the file system lists it. Folders are made at
+# $SOURCE_DATE_EPOCH, files keep their times.
+(cd esp && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort) | while read -r path; do
+  if [[ -d esp/$path ]]; then mmd -i vfat "::$path"; else mcopy -m -i vfat "esp/$path" "::$path"; fi
+done
 
 /recipe/make-ext4.sh top ext4 64M root
 python3 /recipe/gpt.py /out/os.img esp:vfat linux:ext4
