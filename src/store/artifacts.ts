@@ -36,6 +36,10 @@ export function markCollected({ layout }: Store, digest: Digest): void {
   }
 }
 
+function unmarkCollected({ layout }: Store, digest: Digest): void {
+  rmSync(layout.collected(digest), { force: true });
+}
+
 /**
  * Takes a folder (on the store's file system) into the store under the digest of its canonical tar. It is
  * given canonical modes, flushed, and only then renamed; the folder is gone afterwards. The tree is pinned.
@@ -48,8 +52,8 @@ export async function adoptTree(store: Store, folder: string, limit = Infinity):
     const facts = await inspectTree(folder, limit);
     const path = store.layout.tree(facts.digest);
     await store.pins.add([facts.digest]);
-    rmSync(store.layout.collected(facts.digest), { force: true });
     if (await exists(path)) {
+      unmarkCollected(store, facts.digest);
       await removeTree(folder);
       // Whoever put it there may not have come to this yet, and a record is about to name it.
       await flush(dirname(path));
@@ -58,6 +62,8 @@ export async function adoptTree(store: Store, folder: string, limit = Infinity):
     await flushTree(folder);
     mkdirSync(dirname(path), { recursive: true });
     await moveInto(folder, path);
+    // Only now: an older record may name it, and what is neither here nor noted as collected counts as lost.
+    unmarkCollected(store, facts.digest);
     return facts;
   } catch (error) {
     throw explainSystemError(error, 'storing an artifact');

@@ -1,10 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
 import { sha256 } from '../../src/model/digest.ts';
-import { adoptTree, findTree } from '../../src/store/artifacts.ts';
+import { adoptTree, findTree, markCollected } from '../../src/store/artifacts.ts';
 import { adoptImage, findImage } from '../../src/store/images.ts';
 import { openStore, type Store } from '../../src/store/openStore.ts';
 import { adoptSource, findSource } from '../../src/store/sources.ts';
@@ -53,6 +55,25 @@ describe('taking a tree into the store', () => {
     expect(treeDigest(store.layout.tree(digest), listTree(store.layout.tree(digest)))).toBe(digest);
     expect(await readdir(store.layout.temporary)).toEqual([]);
     expect(await readdir(join(store.layout.root, 'artifacts'))).toEqual([digest]);
+  });
+
+  it('that was collected leaves no moment in which it is neither there nor noted as collected', async () => {
+    const store = await openStore(await temporary());
+    const { digest } = await adoptTree(store, await folderIn(store));
+    const tree = store.layout.tree(digest);
+    markCollected(store, digest);
+    await rm(tree, { recursive: true });
+    let done = false;
+    const adopted = adoptTree(store, await folderIn(store)).finally(() => (done = true));
+    // A check beside it looks whenever it likes. Here: whenever the adoption waits for the disk.
+    let looks = 0;
+    for (; !done; looks += 1) {
+      expect(existsSync(tree) || existsSync(store.layout.collected(digest))).toBe(true);
+      await setImmediate();
+    }
+    expect(looks).toBeGreaterThan(1);
+    expect((await adopted).digest).toBe(digest);
+    expect(existsSync(store.layout.collected(digest))).toBe(false);
   });
 
   it('refuses what cannot be an artifact, and stores nothing', async () => {
