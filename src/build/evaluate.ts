@@ -190,7 +190,7 @@ async function resolve(
     sources[mount] = source;
   }
   const image = await images(recipe.image, `${location.file}: image`, location.root);
-  const files = await loadRecipeFiles(recipe.files ?? [], {
+  const files = loadRecipeFiles(recipe.files ?? [], {
     folder: location.folder,
     recipes: location.root.recipes,
     platform: location.platform,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { VmbuildError } from '../model/errors.ts';
 import { exists } from '../io/files.ts';
-import { checkLockMatches, readImageDescription, readImageLock } from '../images/lockFile.ts';
+import { checkLockMatches, readImageDescription, readLockSeal } from '../images/lockFile.ts';
 import type { ImageCatalog, LockedImage } from './evaluate.ts';
 import type { ProjectRoot } from './project.ts';
 
@@ -44,7 +44,7 @@ export function createImageCatalog(roots: readonly ProjectRoot[]): ImageCatalog 
 }
 
 async function readLockedImage(name: string, folder: string): Promise<LockedImage> {
-  const lock = await readImageLock(lockPath(folder));
+  const lock = await readLockSeal(lockPath(folder));
   checkLockMatches(await readImageDescription(descriptionPath(folder)), lock, lockPath(folder));
   return { name, folder, digest: lock.image.digest };
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseGoSum } from '../formats/goModule.ts';
 import { type Digest, isDigest } from '../model/digest.ts';
@@ -47,7 +47,7 @@ export async function resolveSource(declared: SourceDeclaration, context: Contex
         kind: 'tree',
         digest: declared.tree as Digest,
         name: context.mount,
-        locations: [{ type: 'gomod', modules: await readGoSum(join(context.folder, declared.sum), context) }],
+        locations: [{ type: 'gomod', modules: readGoSum(join(context.folder, declared.sum), context) }],
       };
     case 'gotoolchain':
       return {
@@ -81,9 +81,9 @@ async function httpsDigest(declared: HttpsSource, context: Context): Promise<str
   return digest;
 }
 
-async function readGoSum(path: string, context: Context): Promise<ReturnType<typeof parseGoSum>> {
+function readGoSum(path: string, context: Context): ReturnType<typeof parseGoSum> {
   try {
-    return parseGoSum(await readFile(path, 'utf8'));
+    return parseGoSum(readFileSync(path, 'utf8'));
   } catch (error) {
     throw invalid(context, `${path} cannot be used: ${errorMessage(error)}`);
   }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import * as v from 'valibot';
 import { LAYER_COMPRESSION } from '../formats/ociImage.ts';
@@ -103,6 +103,9 @@ const sealEntries = {
   image: v.strictObject({ digest, assembler: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) }),
 };
 const packagesLockSchema = v.strictObject({ ...sealEntries, ...contentsEntries });
+const { suite, components, packages } = contentsEntries;
+const sealOfPackagesSchema = v.looseObject({ ...sealEntries, suite, components, packages });
+const sealOfPulledSchema = v.looseObject({ ...sealEntries, from: reference });
 const pulledLockSchema = v.strictObject({ ...sealEntries, ...pulledEntries });
 
 /** `image.json` of an image that is made of Debian packages: what a person wants in it. */
@@ -132,6 +135,10 @@ export type ImageLock = PackagesLock | PulledLock;
 /** One layer of a pulled image. */
 export type PulledLayer = PulledLock['pulled']['layers'][number];
 
+/** What a lock says of its image and of what was wanted in it; what it is made of is not in here. */
+export type LockSeal =
+  Readonly<v.InferOutput<typeof sealOfPackagesSchema>> | Readonly<v.InferOutput<typeof sealOfPulledSchema>>;
+
 /** A lock before the image was assembled for the first time. */
 export type PackagesContents = Omit<PackagesLock, 'format' | 'image'>;
 export type PulledContents = Omit<PulledLock, 'format' | 'image'>;
@@ -156,12 +163,25 @@ export async function readImageLock(file: string): Promise<ImageLock> {
 }
 
 /**
+ * Reads what planning needs of a `lock.json`. What the image is made of is checked by whoever makes it: where it is in the
+ * store already, its digest says all.
+ *
+ * @throws VmbuildError IMAGE_NOT_LOCKED that names file and field, also if there is none.
+ */
+export async function readLockSeal(file: string): Promise<LockSeal> {
+  const hints = [lockCommand(file)];
+  const value = await readJson(file, 'IMAGE_NOT_LOCKED', hints);
+  const schema = hasField(value, 'pulled') ? sealOfPulledSchema : sealOfPackagesSchema;
+  return parse<LockSeal>(schema, value, file, 'IMAGE_NOT_LOCKED', hints);
+}
+
+/**
  * Checks that a lock was made from this description, by this assembler.
  *
  * @param lockFile for messages: the path of the lock, `…/<image name>/lock.json`.
  * @throws VmbuildError IMAGE_NOT_LOCKED that names the field.
  */
-export function checkLockMatches(description: ImageDescription, lock: ImageLock, lockFile: string): void {
+export function checkLockMatches(description: ImageDescription, lock: LockSeal | ImageLock, lockFile: string): void {
   const refuse = (field: string, why: string): never => {
     throw new VmbuildError('IMAGE_NOT_LOCKED', `${lockFile} does not fit its image.json: ${field}: ${why}`, {
       hints: [lockCommand(lockFile)],
@@ -225,7 +245,7 @@ type Code = 'RECIPE_INVALID' | 'IMAGE_NOT_LOCKED';
 
 async function readJson(file: string, code: Code, hints: readonly string[]): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'));
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     const why = systemErrorCode(error) === 'ENOENT' ? 'the file does not exist' : errorMessage(error);
     throw new VmbuildError(code, `${file}: ${why}`, { cause: error, hints });

@@ -1,5 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,7 +29,7 @@ interface LockOptions {
  * stays: removing it would race with whoever is opening it.
  */
 export async function acquireLock(path: string, options: LockOptions): Promise<AsyncDisposable> {
-  await makeFolderOf(path);
+  makeFolderOf(path);
   let waiting = false;
   for (;;) {
     options.signal.throwIfAborted();
@@ -63,7 +62,7 @@ export interface SharedLock extends Disposable {
 
 /** Opens a lock to share it. It is had for moments only: `work` is synchronous. */
 export async function openSharedLock(path: string): Promise<SharedLock> {
-  await makeFolderOf(path);
+  makeFolderOf(path);
   const database = open(path);
   const share = (): boolean => {
     try {
@@ -88,10 +87,12 @@ export async function openSharedLock(path: string): Promise<SharedLock> {
   };
 }
 
-async function makeFolderOf(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+function makeFolderOf(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
     throw unusable(path, explainSystemError(error, 'making its folder'));
-  });
+  }
 }
 
 function open(path: string, timeout = 0): DatabaseSync {

@@ -1,5 +1,4 @@
-import { realpathSync } from 'node:fs';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { exists, isWritable, removeTree, writeFileAtomic } from '../io/files.ts';
 import { networkFileSystem } from '../io/fileSystem.ts';
@@ -26,10 +25,10 @@ export async function openStore(root: string): Promise<Store> {
   try {
     refuseNetwork(layout);
     await checkFormat(layout);
-    await mkdir(layout.temporary, { recursive: true });
-    if (!(await isWritable(layout.temporary))) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
+    mkdirSync(layout.temporary, { recursive: true });
+    if (!isWritable(layout.temporary)) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
     await sweep(layout.temporary);
-    await mkdir(layout.running, { recursive: true });
+    mkdirSync(layout.running, { recursive: true });
     await sweep(layout.running);
     await makeRoots(layout);
   } catch (error) {
@@ -80,19 +79,19 @@ function realPlace(path: string): string {
 async function checkFormat(layout: StoreLayout): Promise<void> {
   if ((await readableFormat(layout)) !== undefined) return;
   // Not in tmp/, which must not be there before the format. Who was killed here left its file, and no store.
-  await mkdir(layout.root, { recursive: true });
+  mkdirSync(layout.root, { recursive: true });
   await sweep(layout.root, '.format.');
   await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`, join(layout.root, `.format.${ownerPrefix()}`));
 }
 
 /** The store's format, one that this program knows; undefined where there is no store yet. */
 async function readableFormat(layout: StoreLayout): Promise<number | undefined> {
-  let text = await readFormat(layout);
+  let text = readFormat(layout);
   if (text === undefined) {
     // Never adopt a folder that holds somebody's data under the names that a store uses.
     const foreign = await foreignName(layout);
     // Another process may just have made the store.
-    text = await readFormat(layout);
+    text = readFormat(layout);
     if (text === undefined && foreign !== undefined) {
       throw unusable(layout, `has ${foreign}/ but no file \`format\`; it is damaged, or no store of vmbuild`);
     }
@@ -110,9 +109,9 @@ export function parseFormat(text: string, known: number): number | string {
   return format > known ? `has format ${format}, newer than this vmbuild (${known}) knows` : format;
 }
 
-async function readFormat(layout: StoreLayout): Promise<string | undefined> {
+function readFormat(layout: StoreLayout): string | undefined {
   try {
-    return await readFile(layout.format, 'utf8');
+    return readFileSync(layout.format, 'utf8');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -134,7 +133,7 @@ function explainOpening(error: unknown, layout: StoreLayout): unknown {
 
 /** A process marks what it has in tmp/ and running/ with who it is; what the dead left is rubbish. */
 async function sweep(folder: string, prefix = ''): Promise<void> {
-  for (const name of await readdir(folder)) {
+  for (const name of readdirSync(folder)) {
     if (name.startsWith(prefix) && !isOwnerAlive(name.slice(prefix.length))) await removeTree(join(folder, name));
   }
 }
