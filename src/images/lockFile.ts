@@ -104,8 +104,8 @@ const sealEntries = {
 };
 const packagesLockSchema = v.strictObject({ ...sealEntries, ...contentsEntries });
 const { suite, components, packages } = contentsEntries;
-const sealOfPackagesSchema = v.looseObject({ ...sealEntries, suite, components, packages });
-const sealOfPulledSchema = v.looseObject({ ...sealEntries, from: reference });
+const sealOfPackagesSchema = v.object({ ...sealEntries, suite, components, packages });
+const sealOfPulledSchema = v.object({ ...sealEntries, from: reference });
 const pulledLockSchema = v.strictObject({ ...sealEntries, ...pulledEntries });
 
 /** `image.json` of an image that is made of Debian packages: what a person wants in it. */
