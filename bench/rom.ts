@@ -10,6 +10,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { compareDump } from '../src/firmware/compareDump.ts';
+import { diffPaths } from '../src/firmware/diffPaths.ts';
 import { maskedDigest } from '../src/firmware/masked.ts';
 import { type Part, walk } from '../src/firmware/parts/part.ts';
 import { readRom } from '../src/firmware/parts/readRom.ts';
@@ -67,5 +68,6 @@ measure('everything, unpacked to the last section', () => void [...walk(readRom(
 measure('masked digest', () => void maskedDigest(image, {}));
 measure('compare with itself', () => void compareDump(image, Buffer.from(image), {}));
 measure('compare with the other', () => void compareDump(image, other, {}));
+measure('diff, with texts down to their lines', () => void diffPaths(path, beyond));
 beside('  cmp', 'cmp', path, beyond);
 rmSync(folder, { recursive: true });

@@ -2,8 +2,9 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { listTree } from '../io/tree.ts';
 import type { TarEntry } from '../formats/tarHeader.ts';
-import { compareTrees } from './compareTrees.ts';
+import { compareTrees, type Difference } from './compareTrees.ts';
 import { diffText } from './diffText.ts';
+import type { PartKind } from './parts/part.ts';
 import { readRom } from './parts/readRom.ts';
 
 /** One way in which two files or folders are not the same. */
@@ -13,6 +14,8 @@ export interface PathDifference {
   readonly change: 'added' | 'removed' | 'changed' | 'moved';
   /** What is different, in words; lines that differ follow, of text. */
   readonly detail: string;
+  /** What is there on both sides, if it is a file and vmbuild has no reader for what is in it. */
+  readonly unread?: { readonly before: Uint8Array; readonly after: Uint8Array } | undefined;
 }
 
 /** Larger files are compared as bytes alone; a ROM has at most 64 MiB. */
@@ -62,10 +65,21 @@ function diffFiles(before: string, after: string, name: string): readonly PathDi
   return compareTrees(readRom(was, name), readRom(is, name)).map((difference) => {
     const last = [difference.before?.content, difference.after?.content];
     const lines = last[0] && last[1] ? diffText(last[0], last[1]) : undefined;
+    const unread = lines === undefined ? unreadContent(difference) : undefined;
     return {
+      ...(unread && { unread }),
       path: difference.path.map((part) => part.name),
       change: difference.change,
       detail: lines === undefined ? difference.detail : `${difference.detail}\n${lines}`,
     };
   });
+}
+
+/** Parts that are files of their own: what stands in them by no format of firmware may be anything. */
+const FILES: readonly PartKind[] = ['image', 'cpio-entry', 'cbfs-file'];
+
+function unreadContent({ before, after, change }: Difference): PathDifference['unread'] {
+  if (change !== 'changed' || before === undefined || after === undefined) return undefined;
+  const read = [before, after].some((part) => !FILES.includes(part.kind) || part.parts.length > 0);
+  return read ? undefined : { before: before.unpacked ?? before.content, after: after.unpacked ?? after.content };
 }

@@ -89,7 +89,7 @@ async function showDifferences(
     if (!json) process.stdout.write(`vmbuild diff ${here.artifact} ${published.artifact}\n`);
     for (const difference of diffPaths(here.path, published.path)) {
       const line = json
-        ? `${JSON.stringify({ type: 'difference', ...sides, ...difference })}\n`
+        ? `${JSON.stringify({ type: 'difference', ...sides, ...difference, unread: undefined })}\n`
         : `  ${differenceText(difference, false)}`;
       process.stdout.write(line);
     }

@@ -1,18 +1,25 @@
 import { resolve } from 'node:path';
 import { planSteps } from '../../build/plan.ts';
-import { diffPaths } from '../../firmware/diffPaths.ts';
+import { createProvisioner } from '../../build/provision.ts';
+import { diffPaths, type PathDifference } from '../../firmware/diffPaths.ts';
 import { exists } from '../../io/files.ts';
 import { isDigest } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf } from '../../model/realisation.ts';
 import { claimTree } from '../../store/artifacts.ts';
+import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
+import { chooseRenderer } from '../chooseRenderer.ts';
 import { type Context, openContext } from '../context.ts';
+import { askDiffoscope, type SecondOpinion, secondOpinionText } from '../diffoscope.ts';
 import { formatCount } from '../format.ts';
+import { interruptSignal } from '../interrupt.ts';
 import { differenceText } from '../render/differences.ts';
-import type { GlobalOptions } from '../settings.ts';
+import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
 
 /** Options of `vmbuild diff`. */
-interface DiffOptions extends GlobalOptions {
+interface DiffOptions extends GlobalOptions, FetchOptions {
+  readonly diffoscope?: boolean;
+  readonly executor: ExecutorChoice;
   readonly json?: boolean;
 }
 
@@ -25,15 +32,42 @@ export async function diffCommand(before: string, after: string, options: DiffOp
   const context = await openContext(options, 'write');
   const [was, is] = [await pathOf(before, context), await pathOf(after, context)];
   const differences = diffPaths(was, is);
-  for (const difference of differences) process.stdout.write(differenceText(difference, options.json === true));
+  const json = options.json === true;
+  for (const difference of differences) process.stdout.write(differenceText(difference, json));
   if (differences.length === 0) {
-    if (options.json !== true) process.stdout.write('the same bytes\n');
+    if (!json) process.stdout.write('the same bytes\n');
     return;
   }
+  const again = `vmbuild diff ${before} ${after} --diffoscope`;
+  if (options.diffoscope === true) {
+    const opinion = await secondOpinion(differences, context, options);
+    process.stdout.write(json ? `${JSON.stringify({ diffoscope: opinion })}\n` : secondOpinionText(opinion, again));
+  }
+  const unread = options.diffoscope !== true && differences.some((difference) => difference.unread !== undefined);
   throw new VmbuildError(
     'DIFFERENT',
     `${formatCount(differences.length, 'difference')} between ${before} and ${after}`,
+    { hints: unread ? [`vmbuild has no reader for some of it; diffoscope may: ${again}`] : [] },
   );
+}
+
+async function secondOpinion(
+  differences: readonly PathDifference[],
+  { store }: Context,
+  options: DiffOptions,
+): Promise<SecondOpinion> {
+  using interrupt = interruptSignal();
+  using renderer = chooseRenderer(options.json === true);
+  const { signal } = interrupt;
+  const { emit } = renderer;
+  await using provisioner = createProvisioner({ store, fetch: await fetchSettings(options), emit, signal });
+  return await askDiffoscope(differences, undefined, {
+    options,
+    store,
+    executor: executorChooser(options.executor, store, emit),
+    image: (locked) => provisioner.image(locked),
+    signal,
+  });
 }
 
 /** A path stays what it is; a digest and a target are artifacts of the store. */

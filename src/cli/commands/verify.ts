@@ -3,6 +3,7 @@ import { axesNamed } from '../../build/verify/axes.ts';
 import { verificationLog } from '../../build/verify/buildAgain.ts';
 import { type VerifyEvent, verifyTargets } from '../../build/verify/verify.ts';
 import type { StepVerdict } from '../../build/verify/verifyStep.ts';
+import type { Executor } from '../../executors/executor.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import type { Store } from '../../store/openStore.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
@@ -48,14 +49,16 @@ export async function verifyCommand(
     else process.stdout.write(describe(event.result, store));
   };
   let results: readonly StepVerdict[];
+  let executors: readonly Executor[];
   {
     using renderer = chooseRenderer(json);
+    executors = await workingExecutors(options.executor, store, renderer.emit);
     results = await verifyTargets(steps, {
       store,
       fetch: await fetchSettings(options),
       emit: renderer.emit,
       signal: interrupt.signal,
-      executors: await workingExecutors(options.executor, store, renderer.emit),
+      executors,
       axes,
       rounds: options.rounds,
       strict: options.strict ?? false,
@@ -67,6 +70,11 @@ export async function verifyCommand(
       vmbuildVersion: version,
       onStep: tell,
     });
+  }
+  for (const result of results.filter(({ verdict }) => verdict === 'differs')) {
+    const { explainDifference } = await import('../explainDifference.ts');
+    const executor = executors[0] as Executor;
+    await explainDifference(result, { options, store, executor, signal: interrupt.signal, json });
   }
   const count = (verdict: string): number => results.filter((result) => result.verdict === verdict).length;
   const [differs, inconclusive] = [count('differs'), count('inconclusive')];

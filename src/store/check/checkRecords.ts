@@ -54,9 +54,9 @@ export async function checkRecords(check: Check): Promise<CheckedRecords> {
   return { counts: { realisations, logs, targets, roots }, producers };
 }
 
-/** Records, and the logs of builds that gave other bytes. */
+/** Records, the logs of builds that gave other bytes, and diffoscope's reports. */
 function isVerificationFile(name: string): name is string {
-  return /^[0-9a-f]{64}\.(json|log)$/.test(name);
+  return /^[0-9a-f]{64}\.(json|log|txt|html)$/.test(name);
 }
 
 async function checkVerification(check: Check, file: string): Promise<void> {
