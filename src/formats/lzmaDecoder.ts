@@ -182,8 +182,7 @@ export class LzmaDecoder {
         if (hinted !== bit) break;
       } while (symbol < 0x100);
     }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.#range.bit(model, base + symbol);
-    bytes[at] = symbol;
+    bytes[at] = this.#range.climb(model, base, symbol, 0x100);
     output.length = at + 1;
     this.#state = this.#state < 4 ? 0 : this.#state - (this.#state < 10 ? 3 : 6);
   }

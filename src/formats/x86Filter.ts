@@ -7,8 +7,10 @@ export function undoX86Filter(bytes: Uint8Array): void {
   /** For the bytes before this one, newest in bit 0: those that looked like an opcode and were not taken for one. */
   let doubts = 0;
   let last = -1;
-  for (let at = 0; at + 4 < bytes.length; at++) {
-    if (((bytes[at] as number) & 0xfe) !== 0xe8) continue;
+  const end = bytes.length - 4;
+  for (let at = 0; at < end; at++) {
+    const opcode = bytes[at] as number;
+    if (opcode !== 0xe8 && opcode !== 0xe9) continue;
     const distance = at - last;
     last = at;
     doubts = distance > 3 ? 0 : (doubts << (distance - 1)) & 7;
