@@ -6,7 +6,7 @@ import { createSubstitution, type SubstitutionSettings } from '../../src/build/s
 import type { Executor } from '../../src/executors/executor.ts';
 import type { Store } from '../../src/store/openStore.ts';
 import type { ObjectStore } from '../../src/substituters/objectStore.ts';
-import { CACHE_HTTP, openCache } from '../../src/substituters/openCache.ts';
+import { type CacheContext, NAMED_CACHE_HTTP, openCache } from '../../src/substituters/openCache.ts';
 import { openSubstituter } from '../../src/substituters/substituter.ts';
 import { type Fixture, fixture, scriptRecipe } from '../support/fixture.ts';
 
@@ -36,10 +36,12 @@ export const noExecutor: Executor = {
 } as unknown as Executor;
 
 /** Opens a cache as the command line does. */
-export function cacheAt(url: string, token?: string): ObjectStore {
+export function cacheAt(url: string, token?: string, context: Partial<CacheContext> = {}): ObjectStore {
   return openCache(url, {
     credentials: () => (token === undefined ? undefined : { token }),
-    http: { ...CACHE_HTTP, backoff: 1, signal: new AbortController().signal },
+    // A machine under load must not make a test fail.
+    http: { ...NAMED_CACHE_HTTP, backoff: 1, signal: new AbortController().signal },
+    ...context,
   });
 }
 
