@@ -9,7 +9,8 @@
 #
 # KIND: registry (Debian's docker-registry), nginx (static, with PUT), s3 (versitygw, which checks signatures).
 # FOLDER holds data/, the configuration and the log. With FOLDER/htpasswd, the registry wants its users, and nginx wants
-# them for PUT. The S3 server knows the key vmbuild-test with the secret a-secret-for-tests-alone; a folder in data/ is a bucket.
+# them for PUT. The S3 server knows the key vmbuild-test with the secret a-secret-for-tests-alone, and the region eu-test-1; a folder in data/
+# is a bucket. With VMBUILD_S3_DOMAIN, buckets are also hosts below that domain.
 set -eu
 
 say() { printf 'cache-server.sh: %s\n' "$*" >&2; }
@@ -112,7 +113,8 @@ EOF
       ROOT_ACCESS_KEY=vmbuild-test ROOT_SECRET_KEY=a-secret-for-tests-alone
       export ROOT_ACCESS_KEY ROOT_SECRET_KEY
       mkdir -p "$folder/metadata"
-      exec "$(find_gateway)" --quiet --port "127.0.0.1:$3" ${VMBUILD_S3_DOMAIN:+--virtual-domain "$VMBUILD_S3_DOMAIN"} \
+      exec "$(find_gateway)" --quiet --port "127.0.0.1:$3" --region eu-test-1 \
+        ${VMBUILD_S3_DOMAIN:+--virtual-domain "$VMBUILD_S3_DOMAIN"} \
         posix --sidecar "$folder/metadata" "$folder/data"
       ;;
   esac

@@ -2,6 +2,7 @@ import type { Emit } from '../build/events.ts';
 import type { SubstitutionSettings } from '../build/substitution.ts';
 import type { HttpOptions } from '../io/httpExchange.ts';
 import { VmbuildError } from '../model/errors.ts';
+import { explainFailures } from '../substituters/explained.ts';
 import { type CacheCredentials, CACHE_HTTP, NAMED_CACHE_HTTP, openCache } from '../substituters/openCache.ts';
 import type { ObjectStore } from '../substituters/objectStore.ts';
 import { openSubstituter } from '../substituters/substituter.ts';
@@ -47,7 +48,7 @@ export async function substitutionSettings(
 
 /** Opens one cache for a command that was told its address. */
 export async function openNamedCache(address: string, signal: AbortSignal): Promise<ObjectStore> {
-  return openStore(address, await readConfig(), { ...NAMED_CACHE_HTTP, signal });
+  return explainFailures(openStore(address, await readConfig(), { ...NAMED_CACHE_HTTP, signal }));
 }
 
 function openStore(address: string, config: UserConfig, http: HttpOptions): ObjectStore {

@@ -101,7 +101,7 @@ export function openS3Client(address: S3Address, identity: AwsIdentity, http: Ht
     const said = `HTTP ${status}${code === undefined ? '' : ` ${code}`} from ${redactUrl(response.url)}`;
     if (status === 401 || status === 403) throw denied(where, said, CREDENTIALS_HINT);
     if (code === 'NoSuchBucket') throw unusable(where, `there is no such bucket (${said})`);
-    if (status === 301 || (status === 400 && code !== undefined && code !== 'RequestTimeout')) {
+    if (status === 301 || (status === 400 && code !== 'RequestTimeout')) {
       throw unusable(where, `${said}; is the region ${region} right?`);
     }
   };
