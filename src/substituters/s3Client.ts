@@ -58,6 +58,17 @@ const CREDENTIALS_HINT =
   'Give credentials as Amazon’s tools take them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE in ~/.aws/credentials. ' +
   'Who reads must be allowed s3:GetObject and s3:ListBucket: without the latter, S3 answers 403 for what is not there.';
 
+/** Codes that are about credentials, which not every server sends with status 403. */
+const CREDENTIALS_CODES: readonly string[] = [
+  'AccessDenied',
+  'ExpiredToken',
+  'InvalidAccessKeyId',
+  'InvalidToken',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+  'XAdminUserNotFound', // versitygw, with status 404
+];
+
 /** Makes the client of a bucket; nothing is sent yet. */
 export function openS3Client(address: S3Address, identity: AwsIdentity, http: HttpOptions): S3Client {
   const { bucket, prefix } = address;
@@ -99,8 +110,11 @@ export function openS3Client(address: S3Address, identity: AwsIdentity, http: Ht
     // Of the text only this: messages quote what was signed.
     const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1];
     const said = `HTTP ${status}${code === undefined ? '' : ` ${code}`} from ${redactUrl(response.url)}`;
-    if (status === 401 || status === 403) throw denied(where, said, CREDENTIALS_HINT);
+    if (status === 401 || status === 403 || CREDENTIALS_CODES.includes(code ?? ''))
+      throw denied(where, said, CREDENTIALS_HINT);
     if (code === 'NoSuchBucket') throw unusable(where, `there is no such bucket (${said})`);
+    // Only this is a miss.
+    if (status === 404 && code !== undefined && code !== 'NoSuchKey') throw unusable(where, said);
     if (status === 301 || (status === 400 && code !== 'RequestTimeout')) {
       throw unusable(where, `${said}; is the region ${region} right?`);
     }

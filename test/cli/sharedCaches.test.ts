@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { generateSigningKey, signingKeyText } from '../../src/attest/keys.ts';
 import { unpackArchive } from '../../src/build/unpackArchive.ts';
+import { removeTree } from '../../src/io/files.ts';
 import { listTree, treeDigest } from '../../src/io/tree.ts';
 import type { Digest } from '../../src/model/digest.ts';
 import type { CacheContext } from '../../src/substituters/openCache.ts';
@@ -48,13 +52,28 @@ interface Shared extends AsyncDisposable {
 }
 
 /** Names that the program's own recipes have not. */
-const sharedProject = (): Promise<Fixture> =>
-  fixture({
-    'shared-tool/recipe.ts': scriptRecipe('echo tool > /out/tool'),
-    'shared-rom/recipe.ts': scriptRecipe('cat /in/tool/tool > /out/rom.bin; ln -s rom.bin /out/link', {
-      inputs: { tool: 'shared-tool' },
-    }),
-  });
+const sharedProject = (folder?: string): Promise<Fixture> =>
+  fixture(
+    {
+      'shared-tool/recipe.ts': scriptRecipe('echo tool > /out/tool'),
+      'shared-rom/recipe.ts': scriptRecipe('cat /in/tool/tool > /out/rom.bin; ln -s rom.bin /out/link', {
+        inputs: { tool: 'shared-tool' },
+      }),
+    },
+    folder,
+  );
+
+/** A store in which it was built: one for all kinds, which nobody writes results to. */
+const folders: string[] = [];
+const built = once(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vmbuild-shared-'));
+  folders.push(folder);
+  const project = await sharedProject(folder);
+  const store = await storeWithImage(join(folder, 'store'));
+  const { results } = await run(project, ['shared-rom'], { store });
+  return { project, store, rom: results.at(-1)?.artifact as Digest };
+});
+afterAll(() => Promise.all(folders.map(removeTree)));
 
 const WRONG = 'a-wrong-secret-of-the-test';
 
@@ -197,9 +216,7 @@ for (const { name, lacking, conditional, start } of KINDS) {
       'is shared: pushed to by several at once, and read from by another store with need: 2',
       { timeout: 600_000 },
       async () => {
-        const project = await sharedProject();
-        const store = await storeWithImage();
-        const { results } = await run(project, ['shared-rom'], { store });
+        const { project, store, rom } = await built();
         const place = await start();
         await using _place = place;
         const output: string[] = [];
@@ -227,7 +244,6 @@ for (const { name, lacking, conditional, start } of KINDS) {
         expect(output.at(-1)).toContain('NOT_SUBSTITUTED');
 
         const cache = cacheAt(place.url, undefined, place.context);
-        const rom = results.at(-1)?.artifact as Digest;
         const done = new AbortController();
         const reading = readAllTheTime(cache, rom, done.signal);
         const pushes = await Promise.all(
@@ -257,6 +273,12 @@ for (const { name, lacking, conditional, start } of KINDS) {
   });
 }
 
+/** Does something when it is asked for first, and once. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= work());
+}
+
 /** Somebody with a key of their own. */
 interface Person {
   readonly cli: Cli;
@@ -271,10 +293,13 @@ async function person(
 ): Promise<Person> {
   const config = await temporary();
   const cli = await cliFor(project, store, { ...environment, XDG_CONFIG_HOME: config });
-  const { stdout } = await cli.run('key', 'generate');
-  const key = /ed25519:\S+/.exec(stdout)?.[0] as string;
+  const signing = generateSigningKey();
+  mkdirSync(join(config, 'vmbuild', 'keys'), { recursive: true });
+  writeFileSync(join(config, 'vmbuild', 'keys', 'default.pem'), signingKeyText(signing), {
+    mode: 0o600,
+  });
+  const key = signing.publicKey.text;
   const trustedKeys = Object.fromEntries(trusted.map((other, index) => [`person${index}`, other.key]));
-  mkdirSync(join(config, 'vmbuild'), { recursive: true });
   if (trusted.length > 0) {
     writeFileSync(join(config, 'vmbuild', 'config.json'), JSON.stringify({ trustedKeys, need: 2 }));
   }

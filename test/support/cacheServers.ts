@@ -32,12 +32,18 @@ export interface CacheServer extends AsyncDisposable {
 const HTPASSWD = 'vmbuild:$2y$05$xxpZdx5Lk3hvwNS8MmWUvOEPDd4XCn8KdSUGnbkCSyvHUAMcv0uIq\n';
 
 /** Starts a server by the project's script; it ends with the scope. */
-export async function startCacheServer(kind: ServerKind, { password = true } = {}): Promise<CacheServer> {
+export async function startCacheServer(
+  kind: ServerKind,
+  { password = true, env = {} as Readonly<Record<string, string>> } = {},
+): Promise<CacheServer> {
   const folder = await temporary();
   mkdirSync(join(folder, 'data'));
   if (password) writeFileSync(join(folder, 'htpasswd'), HTPASSWD);
   const port = await freePort();
-  const child = spawn(SCRIPT, ['run', kind, folder, String(port)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(SCRIPT, ['run', kind, folder, String(port)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (log += text.toString()));
   const host = `127.0.0.1:${port}`;
