@@ -114,17 +114,9 @@ const KINDS: readonly Kind[] = [
       const token = randomBytes(16).toString('hex');
       writeFileSync(join(folder, 'token'), token);
       const server = await cliFor(await sharedProject());
-      const { child, ended } = server.start(
-        ...[
-          'cache',
-          'serve',
-          join(folder, 'data'),
-          '--listen',
-          '127.0.0.1:0',
-          '--write-token-file',
-          join(folder, 'token'),
-        ],
-      );
+      const data = join(folder, 'data');
+      const options = ['--listen', '127.0.0.1:0', '--write-token-file', join(folder, 'token')];
+      const { child, ended } = server.start('cache', 'serve', data, ...options);
       const said = await new Promise<string>((resolve) =>
         child.stdout?.once('data', (text: Buffer) => resolve(String(text))),
       );

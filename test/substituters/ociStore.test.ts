@@ -31,7 +31,8 @@ describe('tags', () => {
     const [a, b] = [sha256('a'), sha256('b')];
     const paths = [
       ...[a, b].flatMap((digest) => [artifactPath(digest), sourcePath(digest)]),
-      ...[statementsPath(a, b), statementsPath(b, a), derivationPath(a, b), derivationPath(b, a), SIGNERS_PATH],
+      ...[statementsPath, derivationPath].flatMap((pathOf) => [pathOf(a, b), pathOf(b, a)]),
+      SIGNERS_PATH,
     ];
     const tags = paths.map(tagOf);
     for (const tag of tags) expect(tag).toMatch(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/);

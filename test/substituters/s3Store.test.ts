@@ -58,41 +58,45 @@ describe.skipIf(lacking !== undefined)(title('a bucket'), () => {
     expect((await store.read('signers.json', 10))?.bytes.toString()).toBe('two');
   });
 
-  it('takes a large object in parts, in little memory, and leaves no parts when one fails', async () => {
-    await using server = await startS3();
-    const store = bucketOn(server.host);
-    const chunk = Buffer.alloc(1 << 20, 'vmbuild');
-    const chunks = 200;
-    const hash = sha256Stream();
-    for (let index = 0; index < chunks; index++) hash.update(chunk);
-    const digest = hash.digest();
-    let most = 0;
-    const before = process.memoryUsage().rss;
-    const open = function* () {
-      for (let index = 0; index < chunks; index++) {
-        most = Math.max(most, process.memoryUsage().rss - before);
-        yield chunk;
-      }
-    };
-    await store.put('sources/large', { size: chunks << 20, sha256: digest, open });
-    // Two parts and what the collector has not come to yet, and far from the whole.
-    expect(most).toBeLessThan(150 << 20);
-    const object = await store.open('sources/large');
-    const received = sha256Stream();
-    for await (const piece of object?.body ?? []) received.update(piece);
-    expect(received.digest()).toBe(digest);
+  it(
+    'takes a large object in parts, in little memory, and leaves no parts when one fails',
+    { timeout: 600_000 },
+    async () => {
+      await using server = await startS3();
+      const store = bucketOn(server.host);
+      const chunk = Buffer.alloc(1 << 20, 'vmbuild');
+      const chunks = 200;
+      const hash = sha256Stream();
+      for (let index = 0; index < chunks; index++) hash.update(chunk);
+      const digest = hash.digest();
+      let most = 0;
+      const before = process.memoryUsage().rss;
+      const open = function* () {
+        for (let index = 0; index < chunks; index++) {
+          most = Math.max(most, process.memoryUsage().rss - before);
+          yield chunk;
+        }
+      };
+      await store.put('sources/large', { size: chunks << 20, sha256: digest, open });
+      // Two parts and what the collector has not come to yet, and far from the whole.
+      expect(most).toBeLessThan(150 << 20);
+      const object = await store.open('sources/large');
+      const received = sha256Stream();
+      for await (const piece of object?.body ?? []) received.update(piece);
+      expect(received.digest()).toBe(digest);
 
-    const broken = function* () {
-      for (let index = 0; index < 40; index++) yield chunk;
-      throw new Error('the disk fails');
-    };
-    await expect(store.put('sources/broken', { size: 60 << 20, sha256: digest, open: broken })).rejects.toThrow(
-      'the disk fails',
-    );
-    expect(await store.stat('sources/broken')).toBeUndefined();
-    const left = readdirSync(join(server.folder, 'data', 'team'), { recursive: true }).map(String);
-    expect(left.filter((path) => /^\.sgwtmp.*\/.*\d$/.test(path))).toEqual([]);
-  });
+      const broken = function* () {
+        for (let index = 0; index < 40; index++) yield chunk;
+        throw new Error('the disk fails');
+      };
+      await expect(store.put('sources/broken', { size: 60 << 20, sha256: digest, open: broken })).rejects.toThrow(
+        'the disk fails',
+      );
+      expect(await store.stat('sources/broken')).toBeUndefined();
+      const left = readdirSync(join(server.folder, 'data', 'team'), { recursive: true }).map(String);
+      expect(left.filter((path) => /^\.sgwtmp.*\/.*\d$/.test(path))).toEqual([]);
+    },
+  );
 
   it('refuses a wrong secret, and says which code, and no secret', async () => {
     await using server = await startS3();
