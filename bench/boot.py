@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """
 Measures the time from power-on to EDK2's shell, in stages, beside the chain of stock parts and beside OVMF without any chain, each in
-turn, in the same QEMU.
+turn, in the same QEMU. Of each stage, the time by the clock and the processors' time, which depends less on what else the computer does.
 
-  bench/boot.py [--rounds N] [--stock COMMIT]
+  bench/boot.py [--rounds N] [--stock COMMIT | --no-stock]
 
 Needs the Debian packages qemu-system-x86 and ovmf, and VMBUILD_STORE. The stock chain is what the recipes made at COMMIT: u-root's own
-vmboot, gokvm without patches, EDK2 with its countdown. It is built if the store does not have it.
+vmboot, gokvm without patches, EDK2 with its countdown. It is built if the store does not have it, toolchain and all; --no-stock
+leaves it out.
 """
 import argparse
 import json
@@ -48,59 +49,76 @@ def chain(checkout):
     return rom, os.path.join(artifact(checkout, 'efi-disks'), 'xfs.img')
 
 
+def stock_chain(commit, work):
+    """ROM and disk of the stock parts."""
+    checkout = os.path.join(work, 'stock')
+    subprocess.run(['git', 'clone', '-q', ROOT, checkout], check=True)
+    subprocess.run(['git', '-C', checkout, 'checkout', '-q', commit], check=True)
+    subprocess.run(['npm', 'ci', '--silent', '--prefer-offline'], cwd=checkout, check=True)
+    return chain(checkout)
+
+
 def measure(rom, disk, marks):
-    """Seconds from power-on to each mark, or None."""
+    """For each mark, the seconds from power-on to it: by the clock, and of processors."""
     with Machine(command(rom, [(disk, False)]), TIMEOUT) as machine:
-        times = []
+        times = {}
         for mark in marks:
             machine.wait_for(mark)
-            times.append(machine.elapsed())
+            times[mark] = machine.elapsed(), machine.cpu_seconds()
     return times
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--stock', default=STOCK)
+    stock = parser.add_mutually_exclusive_group()
+    stock.add_argument('--stock', default=STOCK)
+    stock.add_argument('--no-stock', action='store_true')
     options = parser.parse_args()
     os.environ.setdefault('VMBUILD_STORE', os.path.join(ROOT, 'cache'))
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
-        stock = os.path.join(work, 'stock')
-        subprocess.run(['git', 'clone', '-q', ROOT, stock], check=True)
-        subprocess.run(['git', '-C', stock, 'checkout', '-q', options.stock], check=True)
-        subprocess.run(['npm', 'ci', '--silent', '--prefer-offline'], cwd=stock, check=True)
-        ours, theirs = chain(ROOT), chain(stock)
         texts = [text for _, text in STAGES]
-        runs = {
-            'vmbuild': (ours, texts),
-            'stock': (theirs, [text for text in texts if not text.startswith('vmboot:')]),
-            'OVMF': ((OVMF, ours[1]), texts[-2:]),
-        }
+        ours = chain(ROOT)
+        runs = {'vmbuild': (ours, texts)}
+        if not options.no_stock:
+            runs['stock'] = stock_chain(options.stock, work), [text for text in texts if not text.startswith('vmboot:')]
+        if os.path.exists(OVMF):
+            runs['OVMF'] = (OVMF, ours[1]), texts[-2:]
+        else:
+            print(f'{OVMF} is not there: without OVMF', file=sys.stderr)
         times = {name: [] for name in runs}
         for number in range(options.rounds):
             for name, ((rom, disk), marks) in runs.items():
                 try:
-                    times[name].append(dict(zip(marks, measure(rom, disk, marks))))
+                    times[name].append(measure(rom, disk, marks))
                 except Failed as failure:
                     print(f'{name}, round {number + 1}: {failure}', file=sys.stderr)
     report(times)
 
 
 def report(times):
-    """Prints medians: seconds since power-on, and of each stage alone."""
-    print(f'load {os.getloadavg()[0]:.1f}; seconds since power-on, medians of {", ".join(str(len(t)) for t in times.values())} rounds')
-    print(f'{"":28}' + ''.join(f'{name:>12}' for name in times))
+    """Prints medians of the seconds since power-on, and how the chains compare."""
+    print(f'load {os.getloadavg()[0]:.1f}; seconds since power-on: by the clock / of processors; medians of '
+          f'{", ".join(str(len(rounds)) for rounds in times.values())} rounds')
+    print(f'{"":28}' + ''.join(f'{name:>16}' for name in times))
     for stage, text in STAGES:
         cells = []
         for rounds in times.values():
-            seen = [round[text] for round in rounds if text in round]
-            cells.append(f'{statistics.median(seen):12.1f}' if seen else f'{"-":>12}')
+            clock, processors = median(rounds, text)
+            cells.append(f'{clock:8.1f} /{processors:6.1f}' if clock else f'{"-":>16}')
         print(f'{stage:28}' + ''.join(cells))
-    ends = {name: statistics.median(round['Shell>'] for round in rounds) for name, rounds in times.items() if rounds}
-    for name in ('stock', 'OVMF'):
-        if name in ends and 'vmbuild' in ends:
-            print(f'vmbuild / {name}: {ends["vmbuild"] / ends[name]:.2f}')
+    ours = median(times['vmbuild'], 'Shell>')
+    for name, rounds in times.items():
+        theirs = median(rounds, 'Shell>')
+        if name != 'vmbuild' and ours[0] and theirs[0]:
+            print(f'vmbuild / {name}: {ours[0] / theirs[0]:.2f} by the clock, {ours[1] / theirs[1]:.2f} of processors')
+
+
+def median(rounds, mark):
+    """Medians of both times of a mark, or nothing twice."""
+    seen = [times[mark] for times in rounds if mark in times]
+    return tuple(map(statistics.median, zip(*seen))) if seen else (None, None)
 
 
 main()

@@ -2,6 +2,7 @@
 # Makes disks that are wrong in every way that vmboot has to get past.
 #   /in/edk2/CLOUDHV.fd
 #   -> /out/broken.img         a good CLOUDHV.fd, after partitions that are no use
+#      /out/hopeless.img       nothing but partitions that are no use, one of them with an ELF file that has no PVH entry
 #      /out/triple-fault.img   a firmware that crashes
 #      /out/spin.img           a firmware that does nothing, for ever
 set -euo pipefail
@@ -14,7 +15,7 @@ partition() { /recipe/make-ext4.sh "$1" "$1.ext4" 16M "$1"; }
 # It says that it is XFS, and nothing more.
 printf 'XFSB' > unmountable
 truncate -s 16M unmountable
-mkdir truncated empty text huge good
+mkdir truncated empty text huge good no-pvh
 head -c 2000000 /in/edk2/CLOUDHV.fd > truncated/CLOUDHV.fd
 : > empty/CLOUDHV.fd
 echo 'This is no firmware.' > text/CLOUDHV.fd
@@ -26,6 +27,10 @@ for name in truncated empty text huge good; do
   parts+=("linux:$name.ext4")
 done
 python3 /recipe/gpt.py /out/broken.img "${parts[@]}"
+
+python3 /recipe/firmware.py no-pvh no-pvh/CLOUDHV.fd
+partition no-pvh
+python3 /recipe/gpt.py /out/hopeless.img linux:unmountable linux:no-pvh.ext4
 
 for kind in triple-fault spin; do
   mkdir "$kind"

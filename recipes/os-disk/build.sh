@@ -5,6 +5,7 @@
 #   /recipe/init             the first program of the root file system
 #   /recipe/dhcp             sets up what the DHCP server says
 #   -> /out/os.img: GPT, an EFI system partition with systemd-boot, kernel and initramfs; a root file system on ext4
+#      /out/two-processors.img: a disk with nothing but options of vmboot
 # Every id is given, and every time is $SOURCE_DATE_EPOCH.
 set -euo pipefail
 # File systems keep the modes of what is copied into them; FAT keeps local time.
@@ -45,6 +46,7 @@ normalise() { find "$1" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +; }
 normalise initramfs
 (cd initramfs && find . -print0 | LC_ALL=C sort -z | cpio -0 -o -H newc -R 0:0 --reproducible --quiet) | xz --check=crc32 -T1 > initrd
 
+# quiet: each character that the kernel prints is several exits from two machines; that is most of its start.
 # The EFI system partition, as an installation medium has one: \EFI\BOOT\BOOTX64.EFI is what firmware starts unasked.
 mkdir -p esp/EFI/BOOT esp/loader/entries
 cp debian/usr/lib/systemd/boot/efi/systemd-bootx64.efi esp/EFI/BOOT/BOOTX64.EFI
@@ -52,7 +54,7 @@ cp "$kernel" esp/vmlinuz
 cp initrd esp/initrd
 printf '%s\n' 'timeout 0' 'default debian.conf' > esp/loader/loader.conf
 printf '%s\n' 'title Debian' 'linux /vmlinuz' 'initrd /initrd' \
-  'options console=ttyS0,115200 panic=-1 root=/dev/vda2' > esp/loader/entries/debian.conf
+  'options console=ttyS0,115200 quiet panic=-1 root=/dev/vda2' > esp/loader/entries/debian.conf
 normalise esp
 truncate -s 64M vfat
 mkfs.vfat --invariant -F 32 -n ESP vfat >/dev/null
@@ -64,3 +66,8 @@ done
 
 /recipe/make-ext4.sh top ext4 64M root
 python3 /recipe/gpt.py /out/os.img esp:vfat linux:ext4
+
+mkdir options
+printf '%s\n' 'cpus = 2' 'memory = 4G' > options/vmboot.conf
+/recipe/make-ext4.sh options options.ext4 16M options
+python3 /recipe/gpt.py /out/two-processors.img linux:options.ext4

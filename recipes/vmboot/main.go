@@ -7,36 +7,38 @@
 //
 // Options are flags (--memory 2G), words of the kernel's command line (vmboot.memory=2G), or lines of a file
 // vmboot.conf at the top of a file system (memory = 2G); flags win, and the file comes last.
-// Exit status: 0 the machine has shut down, 1 it could not be started or has failed; a reset starts again.
+// Exit status: 0 the machine has shut down, 1 it could not be started or has failed. A reset starts again, and so do
+// the first triple faults.
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"syscall"
+	"time"
 
-	"github.com/bobuhiro11/gokvm/iodev"
 	"github.com/bobuhiro11/gokvm/vmm"
 )
 
 const kvmDevice = "/dev/kvm"
 
 func main() {
+	begin := time.Now()
+
 	err := run(os.Args[1:])
-	if errors.Is(err, iodev.ErrReset) {
-		say("the machine resets")
+	if err == nil {
+		say("the machine has shut down")
 
-		// From scratch: nothing of the old machine is left in a new program.
-		err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+		return
 	}
 
-	if err != nil {
-		say("%v", err)
-		os.Exit(1)
+	again, faults, message := startAgain(err, time.Since(begin), faultsBefore())
+	say("%v", message)
+
+	if again {
+		say("%v", execAgain(faults))
 	}
 
-	say("the machine has shut down")
+	os.Exit(1)
 }
 
 // say prints a line for people. The terminal may still be raw: hence the carriage return.

@@ -25,6 +25,8 @@ export default defineRecipe({
     'network_test.go',
     'options.go',
     'options_test.go',
+    'restart.go',
+    'restart_test.go',
     'watchdog.go',
     'watchdog_test.go',
   ],
