@@ -33,6 +33,7 @@ export default defineRecipe({
     'patches/0022-machine-tell-the-guest-that-it-is-one.patch',
     'patches/0023-virtio-no-notifications-while-a-queue-is-being-worke.patch',
     'patches/0024-memory-large-pages-where-the-host-has-them.patch',
+    'patches/0025-machine-say-where-a-vCPU-was-last-before-a-triple-fa.patch',
   ],
   command: ['bash', '/recipe/build.sh'],
 });
