@@ -38,7 +38,7 @@ def boot(scenario, timeout):
     if 'written' in scenario:
         shutil.copyfile(disks[-1][0], 'written.img')
         disks[-1] = ('written.img', True)
-    with Machine(command(ROM, disks, **scenario.get('machine', {})), timeout) as machine:
+    with Machine(command(ROM, disks, **{'steady': True, **scenario.get('machine', {})}), timeout) as machine:
         try:
             for step in scenario['steps']:
                 take(machine, step)
