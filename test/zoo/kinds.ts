@@ -130,8 +130,8 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'race',
     axis: 'jobs',
-    broken:
-      'echo 0.9 0.25 0.25 0.25 0.25 0.25 | tr " " "\\n" | xargs -P $VMBUILD_JOBS -I{} sh -c "sleep {}; echo {} >> /out/v"',
+    // Half a second between any two ends, so that a machine under load does not change the order.
+    broken: 'echo 3.5 1 1 1 1 1 | tr " " "\\n" | xargs -P $VMBUILD_JOBS -I{} sh -c "sleep {}; echo {} >> /out/v"',
     cured: 'seq 6 | xargs -P $VMBUILD_JOBS -I{} sh -c "echo {} > {}"; cat 1 2 3 4 5 6 > /out/v',
   },
   { name: 'priority', axis: 'load', broken: 'nice > /out/v', cured: 'echo 0 > /out/v' },
