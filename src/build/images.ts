@@ -25,18 +25,28 @@ export async function findImageFolder(roots: readonly ProjectRoot[], name: strin
 }
 
 /**
- * Finds images by their locks, each read once; nothing is assembled. A recipe gets the image of its own root if that
+ * Finds images by their locks, each looked for and read once; nothing is assembled. A recipe gets the image of its own root if that
  * has one of this name, so another root's cannot slip in under vmbuild's own recipes.
  */
 export function createImageCatalog(roots: readonly ProjectRoot[]): ImageCatalog {
   const images = new Map<string, Promise<LockedImage>>();
-  return async (name, usedBy, own) => {
+  const folders = new Map<ProjectRoot | undefined, Map<string, string>>();
+  const folderOf = async (name: string, usedBy: string, own: ProjectRoot | undefined): Promise<string> => {
+    const known = folders.get(own) ?? new Map<string, string>();
+    folders.set(own, known);
+    let folder = known.get(name);
+    if (folder !== undefined) return folder;
     const order = own === undefined ? roots : [own, ...roots.filter((root) => root !== own)];
-    const folder = await findImageFolder(order, name);
+    folder = await findImageFolder(order, name);
     if (folder === undefined) {
       const where = roots.map((root) => root.images).join(', ');
       throw new VmbuildError('RECIPE_INVALID', `${usedBy}: there is no image ${JSON.stringify(name)} in ${where}`);
     }
+    known.set(name, folder);
+    return folder;
+  };
+  return async (name, usedBy, own) => {
+    const folder = await folderOf(name, usedBy, own);
     let image = images.get(folder);
     if (image === undefined) images.set(folder, (image = readLockedImage(name, folder)));
     return image;

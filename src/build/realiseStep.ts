@@ -237,7 +237,7 @@ function buildFailed(step: Step, result: StepResult, tail: readonly string[]): V
 }
 
 async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {
-  if (!(await hasOutput(out))) {
+  if (!hasOutput(out)) {
     throw new VmbuildError('OUTPUT_INVALID', `${step.target} left nothing in /out`, { step: step.target });
   }
   return adoptTree(store, out, stepLimits(step.limits, limits).limits.output);

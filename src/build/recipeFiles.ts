@@ -43,6 +43,7 @@ export function loadRecipeFiles(
     readonly recipeFile: string;
   },
 ): RecipeFiles {
+  if (declared.length === 0) return noFiles();
   const { platform } = where;
   const realPlace = realPlaces();
   const ofPlatform = `${PLATFORMS}/${platform?.name}/`;
@@ -64,6 +65,13 @@ export function loadRecipeFiles(
     files.push({ path, mode: script ? 0o755 : 0o644, content });
   }
   return { files, digest: digestOf(files) };
+}
+
+let empty: RecipeFiles | undefined;
+
+/** What a recipe has that declares nothing, as most of a large graph do: hashed once. */
+function noFiles(): RecipeFiles {
+  return (empty ??= { files: [], digest: digestOf([]) });
 }
 
 /** Writes the files below `folder`, which must exist and be empty, with canonical modes, whatever the umask is. */

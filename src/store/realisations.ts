@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { writeFileAtomic, writeFileUnflushed } from '../io/files.ts';
 import { isDigest, type Digest } from '../model/digest.ts';
 import { type Envelope, isEnvelope } from '../model/envelope.ts';
@@ -135,6 +135,8 @@ export async function noteRun(
 /** Undefined if there is none, or none that can be believed. */
 function readRecord(path: string, members: readonly string[]): Readonly<Record<string, unknown>> | undefined {
   try {
+    // Most of what a plan looks for is not there, and to throw and catch costs more than to look.
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     return unsealRecord(readFileSync(path, 'utf8'), members);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;

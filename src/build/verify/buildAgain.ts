@@ -87,7 +87,7 @@ export async function buildAgain(
   }
   const out = join(at('sandbox'), 'out');
   try {
-    if (!(await hasOutput(out))) return { kind: 'failed', reason: 'left nothing in /out', tail: log.tail() };
+    if (!hasOutput(out)) return { kind: 'failed', reason: 'left nothing in /out', tail: log.tail() };
     const { digest } = await inspectTree(out, limits.output);
     if (digest !== subject.artifact) {
       await keepLog();
