@@ -112,6 +112,7 @@ part_tree() (
   fi
   compare 3 "${entries[@]}"
   ours # CPU MB/s and memory
+  "$node" "$here/tree.ts" unpack "$work/tree"
 )
 
 part_graph() (

@@ -1,13 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { it } from 'vitest';
 import { VmbuildError } from '../../src/model/errors.ts';
 import { readLog } from '../../src/store/logs.ts';
 import type { Store } from '../../src/store/openStore.ts';
 import { readTargetRecord } from '../../src/store/realisations.ts';
-import { run } from '../support/fixture.ts';
-import { temporary } from '../support/temporary.ts';
 
 /** The log of a target's last run, as text. */
 export async function logOf(store: Store, target: string): Promise<string> {
