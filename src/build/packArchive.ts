@@ -12,6 +12,12 @@ const CHUNK = 1024 * 1024;
 /** Nearly as small as the default level, and twice as fast (docs/performance.md). */
 const LEVEL = 1;
 
+/** A file with a canonical tar in zstd. */
+export interface Archive extends ObjectBody {
+  /** Of the tar. */
+  readonly digest: Digest;
+}
+
 /**
  * Packs a tree of the store as canonical tar in zstd into the file `place`; what is packed is compared with the digest that
  * it is stored under, so that damage never leaves this machine.
@@ -24,6 +30,15 @@ export async function packArchive(
   place: string,
   signal: AbortSignal,
 ): Promise<ObjectBody> {
+  const archive = await archiveFolder(folder, place, signal);
+  if (archive.digest === digest) return archive;
+  throw new VmbuildError('STORE_DAMAGED', `the artifact ${folder} is damaged: its digest is ${archive.digest}`, {
+    hints: ['vmbuild store check finds out what else is.'],
+  });
+}
+
+/** Packs a folder as canonical tar in zstd into the file `place`, which does not exist yet. */
+export async function archiveFolder(folder: string, place: string, signal: AbortSignal): Promise<Archive> {
   const tar = sha256Stream();
   const compressed = sha256Stream();
   let size = 0;
@@ -46,13 +61,8 @@ export async function packArchive(
     createWriteStream(place, { flags: 'wx', highWaterMark: CHUNK }),
     { signal },
   );
-  const found = tar.digest();
-  if (found !== digest) {
-    throw new VmbuildError('STORE_DAMAGED', `the artifact ${folder} is damaged: its digest is ${found}`, {
-      hints: ['vmbuild store check finds out what else is.'],
-    });
-  }
   return {
+    digest: tar.digest(),
     size,
     sha256: compressed.digest(),
     open: () => createReadStream(place, { highWaterMark: CHUNK }) as AsyncIterable<Uint8Array>,

@@ -29,6 +29,7 @@ const MODULES: readonly (readonly [names: readonly string[], load: () => Promise
   [['store'], () => import('./program/store.ts')],
   [['doctor'], () => import('./program/doctor.ts')],
   [['cache', 'key'], () => import('./program/cache.ts')],
+  [['export', 'import'], () => import('./program/closure.ts')],
 ];
 
 /** Options that stand before the command and take a value. */

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   DIFFERENT: 'two things that were compared are not the same',
   INCONCLUSIVE: 'a verification could not tell',
   STATEMENT_CONFLICT: 'trusted builders state different artifacts for the same build',
+  CLOSURE_INVALID: 'an exported closure is damaged, incomplete, or none',
   CACHE_UNUSABLE: 'a cache cannot be reached, or what it answers makes no sense',
   CACHE_DENIED: 'a cache refuses the credentials, or wants some',
   NOT_SUBSTITUTED: 'nothing may be built here, and no cache has it from builders that are trusted',
@@ -47,7 +48,7 @@ export const ERROR_CODES = {
   EXECUTOR_FAILED: 'the executor failed, not the build step',
   STORE_UNUSABLE: 'the store cannot be read or written, or is of another format',
   STORE_DAMAGED: 'something in the store is not what its name says',
-  CHECK_FAILED: 'a check of the store found something wrong',
+  CHECK_FAILED: 'a check of the store or of a cache found something wrong',
   DISK_FULL: 'no space left',
 } as const;
 
