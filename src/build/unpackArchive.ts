@@ -1,9 +1,13 @@
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
+import { TarReader } from '../formats/tarReader.ts';
 import { unpackTree } from '../io/unpackTree.ts';
-import type { Digest } from '../model/digest.ts';
+import { type Digest, sha256Stream } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import type { OpenObject } from '../substituters/objectStore.ts';
+
+/** Bytes that are decompressed at once. */
+const CHUNK = 1024 * 1024;
 
 /** How an archive is to be unpacked. */
 interface UnpackOptions {
@@ -26,21 +30,76 @@ export async function unpackArchive(
   { limit, signal, onProgress }: UnpackOptions,
 ): Promise<Digest> {
   using unpacker = unpackTree(folder, limit);
+  await feed(object, limit, signal, (chunk, done) => {
+    unpacker.write(chunk);
+    onProgress?.(done);
+  });
+  try {
+    return unpacker.end();
+  } catch (error) {
+    throw explainContent(error);
+  }
+}
+
+/** What an archive holds, as far as it is known without unpacking it. */
+interface ArchiveFacts {
+  /** Of its canonical tar, and the bytes of that. */
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/**
+ * Reads a canonical tar in zstd to its end and writes nothing: for whoever only wants to know whether it is what its name says,
+ * or wants to know that first.
+ *
+ * @param entries the most that it may hold.
+ * @throws the same as `unpackArchive`.
+ */
+export async function checkArchive(
+  object: OpenObject,
+  { limit, signal, entries = Number.POSITIVE_INFINITY }: UnpackOptions & { readonly entries?: number },
+): Promise<ArchiveFacts> {
+  const hash = sha256Stream();
+  let [count, size] = [0, 0];
+  const entry = (): void => {
+    count += 1;
+    if (count > entries) throw new TypeError(`the archive holds more than ${entries} entries`);
+  };
+  const reader = new TarReader({ entry, content: () => {} });
+  await feed(object, limit, signal, (chunk, done) => {
+    if (done > limit) throw new TypeError(`the archive is longer than ${limit} bytes`);
+    hash.update(chunk);
+    reader.write(chunk);
+    size = done;
+  });
+  try {
+    reader.end();
+  } catch (error) {
+    throw explainContent(error);
+  }
+  return { digest: hash.digest(), size };
+}
+
+/** Decompresses an archive, and hands on each piece with the bytes so far. */
+async function feed(
+  object: OpenObject,
+  limit: number,
+  signal: AbortSignal,
+  write: (chunk: Uint8Array, done: number) => void,
+): Promise<void> {
   let done = 0;
   try {
     await pipeline(
       bounded(object.body, limit),
-      createZstdDecompress(),
+      createZstdDecompress({ chunkSize: CHUNK }),
       async (chunks: AsyncIterable<Uint8Array>) => {
         for await (const chunk of chunks) {
-          unpacker.write(chunk);
           done += chunk.length;
-          onProgress?.(done);
+          write(chunk, done);
         }
       },
       { signal },
     );
-    return unpacker.end();
   } catch (error) {
     throw explainContent(error);
   }

@@ -20,8 +20,10 @@ export function openFileStore(root: string, signal: AbortSignal): ObjectStore {
     remote: false,
     read: (path, limit) =>
       unlessMissing(async () => {
-        const { size } = await stat(join(root, path));
-        if (size > limit) throw tooLong(join(root, path), limit);
+        const facts = await stat(join(root, path));
+        // A pipe would be waited for.
+        if (!facts.isFile()) return undefined;
+        if (facts.size > limit) throw tooLong(join(root, path), limit);
         const bytes = await readFile(join(root, path));
         return { bytes, version: sha256(bytes) };
       }),

@@ -114,7 +114,8 @@ function importedPackages(program: string): readonly string[] {
   const found = new Set<string>();
   for (const file of globSync('src/**/*.ts', { cwd: program })) {
     const text = readFileSync(join(program, file), 'utf8');
-    for (const [, name] of text.matchAll(/^(?:import|export|\}).*\bfrom '((?:@[\w.-]+\/)?[a-z][\w.-]*)';$/gm)) add(name);
+    for (const [, name] of text.matchAll(/^(?:import|export|\}).*\bfrom '((?:@[\w.-]+\/)?[a-z][\w.-]*)';$/gm))
+      add(name);
     for (const [, name] of text.matchAll(/\bimport\('((?:@[\w.-]+\/)?[a-z][\w.-]*)'\)/g)) add(name);
   }
   return [...found].sort();

@@ -1,6 +1,6 @@
 import { constants, createReadStream, createWriteStream } from 'node:fs';
 import { lstat, open, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Testimony, testimoniesOf, weigh } from '../../attest/testimony.ts';
 import type { Trust } from '../../attest/trust.ts';
@@ -15,7 +15,8 @@ import { scratchPrefix, type Store } from '../../store/openStore.ts';
 import { readStored, recordRealisation } from '../../store/realisations.ts';
 import { adoptSource, findSource } from '../../store/sources.ts';
 import { artifactPath, sourcePath, STATEMENTS_LIMIT, statementsPath } from '../../substituters/layout.ts';
-import { unpackArchive } from '../unpackArchive.ts';
+import type { OpenObject } from '../../substituters/objectStore.ts';
+import { checkArchive, unpackArchive } from '../unpackArchive.ts';
 import { CACHE_FOLDER, invalidClosure, type Manifest, MANIFEST_PATH, parseManifest } from './manifest.ts';
 
 /**
@@ -26,6 +27,9 @@ const RATIO = 100;
 
 /** Bytes that anything may have, however small its archive is. */
 const SMALL = 64 * 1024 * 1024;
+
+/** Files and folders of a closure at most; the program has some thousand, and each source is one. */
+const MOST_FILES = 100_000;
 
 /** How an import is to be done. */
 export interface ImportOptions {
@@ -97,17 +101,38 @@ async function openClosure(place: string, scratch: string, { signal }: ImportOpt
   });
   if (facts.isDirectory()) return place;
   const folder = join(scratch, 'closure');
-  await unpack(place, folder, facts.size * RATIO + SMALL, signal);
+  await unpack(place, folder, { limit: facts.size * RATIO + SMALL, entries: MOST_FILES }, signal);
   return folder;
 }
 
-/** Unpacks an archive. What no tree can hold, links that lead out for one, is refused before anything has been taken. */
-async function unpack(place: string, folder: string, limit: number, signal: AbortSignal): Promise<Digest> {
-  const body = createReadStream(place, { highWaterMark: 1024 * 1024 });
-  const object = { body, size: undefined, close: () => void body.destroy() };
-  const digest = await unpackArchive(object, folder, { limit, signal });
+/** How an archive of a closure is bounded. */
+interface Bounds {
+  /** Bytes of its tar at most. */
+  readonly limit: number;
+  readonly entries?: number;
+  /** Of its tar; undefined if it is not known beforehand. */
+  readonly digest?: Digest;
+}
+
+/**
+ * Unpacks an archive. It is read to its end first, so that nothing of it gets onto the disk unless it is what it should be;
+ * what is canonical and still can be no tree, for its links lead out, is refused before anything has been taken.
+ */
+async function unpack(place: string, folder: string, bounds: Bounds, signal: AbortSignal): Promise<void> {
+  const { limit, entries = Number.POSITIVE_INFINITY } = bounds;
+  const { digest } = await checkArchive(openFile(place), { limit, entries, signal });
+  if (bounds.digest !== undefined && digest !== bounds.digest) {
+    throw invalidClosure(`${basename(place)} is damaged: its digest is ${digest}`);
+  }
+  if ((await unpackArchive(openFile(place), folder, { limit, signal })) !== digest) {
+    throw invalidClosure(`${basename(place)} was changed while it was read`);
+  }
   listTree(folder);
-  return digest;
+}
+
+function openFile(place: string): OpenObject {
+  const body = createReadStream(place, { highWaterMark: 1024 * 1024 });
+  return { body, size: undefined, close: () => void body.destroy() };
 }
 
 /** Checks things of a closure, and holds them ready. */
@@ -165,8 +190,7 @@ class Stage {
     const facts = await lstat(place).catch(() => undefined);
     if (facts?.isFile() !== true) return false;
     const path = join(this.#scratch, `tree-${digest}`);
-    const found = await unpack(place, path, limit ?? facts.size * RATIO + SMALL, this.#options.signal);
-    if (found !== digest) throw invalidClosure(`${artifactPath(digest)} is damaged: its digest is ${found}`);
+    await unpack(place, path, { limit: limit ?? facts.size * RATIO + SMALL, digest }, this.#options.signal);
     this.#trees.add(digest);
     this.staged.push({ kind: 'tree', digest, path });
     return true;

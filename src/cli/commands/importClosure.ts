@@ -26,7 +26,8 @@ export async function importCommand(file: string, options: GlobalOptions & { rea
   }
   const out = (text: string): void => void process.stdout.write(printable(text));
   for (const { what, why } of leftOut) out(`not in it: ${what}: ${why}\n`);
-  const untrusted = notTrusted === 0 ? '' : `, ${formatCount(notTrusted, 'result')} of nobody you trust left`;
+  const untrusted =
+    notTrusted === 0 ? '' : `, ${formatCount(notTrusted, 'result')} not signed by anybody whom you trust`;
   out(
     `${formatCount(sources, 'source')} taken, ${present} there already, ${formatCount(artifacts, 'artifact')} taken` +
       `${untrusted}, ${formatDuration(performance.now() - start)}\n`,
