@@ -1,6 +1,6 @@
 import { type Envelope, formatEnvelopes, parseEnvelopes } from '../model/envelope.ts';
 import { VmbuildError } from '../model/errors.ts';
-import { STATEMENTS_LIMIT } from './layout.ts';
+import { REFRESH_MS, STATEMENTS_LIMIT } from './layout.ts';
 import type { ObjectStore } from './objectStore.ts';
 
 /** Rounds with others who write the same file at the same time. */
@@ -32,11 +32,20 @@ export async function changeObject(
 ): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
     const object = await store.read(path, STATEMENTS_LIMIT);
-    const after = change(object?.bytes.toString() ?? '');
-    if (after === undefined) return;
+    let after = change(object?.bytes.toString() ?? '');
+    if (after === undefined) {
+      if (object === undefined || !(await isOld(store, path))) return;
+      after = object.bytes.toString();
+    }
     if (await store.replace(path, Buffer.from(after), object?.version)) return;
   }
   throw new VmbuildError('CACHE_UNUSABLE', `${store.where}: others write ${path} all the time`);
+}
+
+/** What is right as it is, and was written long ago, is written again: a collection of the cache may be about to take it. */
+async function isOld(store: ObjectStore, path: string): Promise<boolean> {
+  const writtenAt = (await store.stat(path))?.writtenAt;
+  return writtenAt !== undefined && Date.now() - writtenAt > REFRESH_MS;
 }
 
 /** Nobody's lines are thrown away because they cannot be read. */

@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { flush, writeFileAtomic } from '../io/files.ts';
@@ -8,10 +8,13 @@ import { acquireLock } from '../io/lock.ts';
 import { sha256 } from '../model/digest.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { denied } from './denied.ts';
-import type { ObjectBody, ObjectStore } from './objectStore.ts';
+import type { ListedObject, ObjectBody, ObjectStore } from './objectStore.ts';
 
 /** Bytes a read; loopback servers want large ones. */
 const CHUNK = 1024 * 1024;
+
+/** Held while a file of statements is replaced. */
+const LOCK = '.lock';
 
 /** A folder: a disk that is shared, a stick, or what `cache serve` serves. */
 export function openFileStore(root: string, signal: AbortSignal): ObjectStore {
@@ -43,19 +46,49 @@ export function openFileStore(root: string, signal: AbortSignal): ObjectStore {
     replace: async (path, bytes, version) => {
       const place = join(root, path);
       await mkdir(dirname(place), { recursive: true });
-      await using _lock = await acquireLock(join(root, '.lock'), { signal });
+      await using _lock = await acquireLock(join(root, LOCK), { signal });
       const before = await unlessMissing(() => readFile(place));
       if ((before && sha256(before)) !== version) return false;
       await writeFileAtomic(place, bytes);
       return true;
     },
+    list: () => listFiles(root),
+    collect: (path, before) => collectFile(join(root, path), before),
   };
 }
+
+async function* listFiles(root: string): AsyncGenerator<ListedObject> {
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || entry.name === LOCK) continue;
+    const place = join(entry.parentPath, entry.name);
+    // It may be gone again.
+    const facts = await unlessMissing(() => stat(place));
+    if (facts !== undefined) yield { path: relative(root, place), size: facts.size, writtenAt: facts.mtimeMs };
+  }
+}
+
+/** Moved aside first, and looked at there: whoever writes it meanwhile writes another file, and loses nothing. */
+async function collectFile(place: string, before: number): Promise<boolean> {
+  const aside = temporaryName(place);
+  const moved = await unlessMissing(async () => (await rename(place, aside), true));
+  if (moved === undefined) return false;
+  const old = (await stat(aside)).mtimeMs < before;
+  if (!old) {
+    // Unless somebody has put another in its place.
+    await link(aside, place).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'EEXIST') throw error;
+    });
+  }
+  await rm(aside, { force: true });
+  return old;
+}
+
+const temporaryName = (place: string): string => `${place}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
 
 /** Written beside its place, flushed, and renamed: a reader finds nothing or all of it. */
 async function putFile(place: string, body: ObjectBody, signal: AbortSignal): Promise<void> {
   await mkdir(dirname(place), { recursive: true });
-  const temporary = `${place}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+  const temporary = temporaryName(place);
   try {
     const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: CHUNK });
     await pipeline(Readable.from(body.open(), { objectMode: false }), file, { signal });

@@ -23,6 +23,22 @@ export interface ObjectStore {
    * @returns false if somebody else was faster.
    */
   readonly replace: (path: string, bytes: Uint8Array, version: string | undefined) => Promise<boolean>;
+  /** Everything that lies there, in any order, whatever it is; where the store can tell. */
+  readonly list?: () => AsyncIterable<ListedObject>;
+  /**
+   * Removes something unless it was written at or after the time `before` (milliseconds since 1970); where the store can.
+   *
+   * @returns false if it stayed.
+   */
+  readonly collect?: (path: string, before: number) => Promise<boolean>;
+}
+
+/** Something in a listing. */
+export interface ListedObject {
+  readonly path: string;
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly writtenAt: number;
 }
 
 /** An object in memory. */

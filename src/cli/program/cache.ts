@@ -41,6 +41,37 @@ function defineCache(program: Command): void {
       (await import('../commands/cacheLs.ts')).cacheLs(url, targets, self.optsWithGlobals()),
     );
   cache
+    .command('check')
+    .description('compare everything in a cache with its name; of one that cannot list, what belongs to targets')
+    .argument('<url>')
+    .argument('[target...]')
+    .option('--json', 'as lines of JSON')
+    .action(async (url, targets, _options, self) =>
+      (await import('../commands/cacheCare.ts')).cacheCheck(url, targets, self.optsWithGlobals()),
+    );
+  cache
+    .command('copy')
+    .description('copy everything, or what belongs to targets, from one cache to another')
+    .argument('<from>')
+    .argument('<to>')
+    .argument('[target...]')
+    .option('--json', 'as lines of JSON')
+    .action(async (from, to, targets, _options, self) =>
+      (await import('../commands/cacheCare.ts')).cacheCopy([from, to], targets, self.optsWithGlobals()),
+    );
+  cache
+    .command('gc')
+    .description('remove what no statement names; with targets, all that these do not need')
+    .argument('<url>')
+    .argument('[target...]')
+    .option('--grace <time>', 'spare what was written within this time', '7d')
+    .option('--no-writers', 'nobody pushes to it meanwhile: --grace may be short')
+    .option('--dry-run', 'only show what would go')
+    .option('--json', 'as lines of JSON')
+    .action(async (url, targets, _options, self) =>
+      (await import('../commands/cacheCare.ts')).cacheGc(url, targets, self.optsWithGlobals()),
+    );
+  cache
     .command('serve')
     .description('serve a folder as a cache over HTTP')
     .argument('<folder>')
