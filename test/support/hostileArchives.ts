@@ -44,7 +44,7 @@ function header({ name, type = '0', content = '', link = '', mode = 0o644, size 
 }
 
 /** A tar of these entries, as they are. */
-export function rawTar(entries: readonly RawEntry[]): Buffer {
+function rawTar(entries: readonly RawEntry[]): Buffer {
   const blocks = entries.flatMap((entry) => {
     const content = Buffer.from(entry.content ?? '');
     return [header(entry), content, Buffer.alloc((512 - (content.length % 512)) % 512)];
