@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016
 # Measures vmbuild beside its peers, each part in one run, and prints medians and ratios.
 #
-#   bench/run.sh [PART…]      parts: noop steps docker tree graph compile; all of them unless named
+#   bench/run.sh [PART…]      parts: noop steps docker tree cache graph compile; all of them unless named
 #
 # The image `base` must be in VMBUILD_STORE, and for `noop` the target in BENCH_TARGET (default rom-qemu-q35). Peers that are
 # not installed (nix, ninja, a Docker daemon) are left out by name. BENCH_ROUNDS (default 10) is how often things are done.
@@ -115,6 +115,42 @@ part_tree() (
   "$node" "$here/tree.ts" unpack "$work/tree"
 )
 
+part_cache() (
+  "$node" "$here/tree.ts" make "$work/tree"
+  read -r digest size < <("$node" "$here/cache.ts" seed "$work/origin" "$work/tree")
+  mkdir -p "$work/served"
+  export BENCH_TOKEN=a-token-of-the-bench
+  "$node" "$here/cache.ts" serve "$work/served" "$BENCH_TOKEN" >"$work/port" &
+  server=$!
+  trap 'kill "$server"' EXIT
+  until [ -s "$work/port" ]; do sleep 0.05; done
+  url=http://127.0.0.1:$(cat "$work/port")
+  copy() { rm -rf "$work/copy" && cp -r "$work/tree" "$work/copy"; }
+  up_file() { rm -rf "$work/folder" && "$node" "$here/cache.ts" up "$work/origin" "$digest" "file://$work/folder"; }
+  up_http() { rm -rf "$work/served/artifacts" && "$node" "$here/cache.ts" up "$work/origin" "$digest" "$url"; }
+  down_file() { rm -rf "$work/other" && "$node" "$here/cache.ts" down "file://$work/folder" "$digest" "$size" "$work/other"; }
+  down_http() { rm -rf "$work/other" && "$node" "$here/cache.ts" down "$url" "$digest" "$size" "$work/other"; }
+  up=('cp -r' copy 'up to a folder' up_file 'up to cache serve' up_http)
+  down=('cp -r' copy 'down from a folder' down_file 'down from cache serve' down_http)
+  if have nix; then
+    nix_environment
+    path=$(nix-store --add "$work/tree")
+    nix_up() { rm -rf "$work/nixcache" "$HOME/.cache/nix" && nix copy --no-check-sigs --to "file://$work/nixcache?compression=zstd" "$path"; }
+    nix_down() { rm -rf "$HOME/.cache/nix" && chmod -R u+w "$work/nix2" 2>/dev/null; rm -rf "$work/nix2" && nix copy --no-check-sigs --from "file://$work/nixcache" --to "$work/nix2" "$path"; }
+    up+=('nix copy to a folder, zstd' nix_up)
+    down+=('nix copy from a folder' nix_down)
+  fi
+  compare "${BENCH_ROUNDS:-3}" "${up[@]}"
+  compare "${BENCH_ROUNDS:-3}" "${down[@]}"
+  # The processor time of the server is what counts where others use the cores, too.
+  ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
+  before=$(ticks)
+  echo "cache serve, read by four at once: $("$node" "$here/cache.ts" read "$url/artifacts/$digest.tar.zst" 12)"
+  stored=$(stat -c %s "$work/served/artifacts/$digest.tar.zst")
+  awk -v bytes="$((stored * 12))" -v ticks="$(($(ticks) - before))" -v rate="$(getconf CLK_TCK)" \
+    'BEGIN { printf "  %d MB per second of its CPU time\n", bytes / 1e6 / (ticks / rate) }'
+)
+
 part_graph() (
   # In the program itself, without its start: evaluating and planning grow with the graph, starting does not.
   for count in 1000 10000; do "$node" "$here/graph.ts" plan "$work/graph-$count" "$count"; done
@@ -138,7 +174,7 @@ part_compile() (
   compare 3 'a compile by hand' by_hand 'the same as a step' steps
 )
 
-(($# > 0)) || set -- noop steps docker tree graph compile
+(($# > 0)) || set -- noop steps docker tree cache graph compile
 printf '%s, %s cores, Linux %s, %s\n' "$(date -I)" "$(nproc)" "$(uname -r)" "$(sed -n 's/^model name\t*: //p' /proc/cpuinfo | head -n 1)"
 for part; do
   declare -F "part_$part" >/dev/null || { echo "no part is called $part" >&2; exit 2; }
