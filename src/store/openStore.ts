@@ -25,6 +25,8 @@ export async function openStore(root: string): Promise<Store> {
   try {
     refuseNetwork(layout);
     await checkFormat(layout);
+    // Whoever was killed while it made the store left its file, also where another was faster.
+    await sweep(layout.root, '.format.');
     mkdirSync(layout.temporary, { recursive: true });
     if (!isWritable(layout.temporary)) throw Object.assign(new Error('not writable'), { code: 'EACCES' });
     await sweep(layout.temporary);
@@ -78,9 +80,8 @@ function realPlace(path: string): string {
 /** A new store gets its file `format` before anything else, so a folder with the rest but without it is something else. */
 async function checkFormat(layout: StoreLayout): Promise<void> {
   if ((await readableFormat(layout)) !== undefined) return;
-  // Not in tmp/, which must not be there before the format. Who was killed here left its file, and no store.
+  // Not in tmp/, which must not be there before the format.
   mkdirSync(layout.root, { recursive: true });
-  await sweep(layout.root, '.format.');
   await writeFileAtomic(layout.format, `${STORE_FORMAT}\n`, join(layout.root, `.format.${ownerPrefix()}`));
 }
 

@@ -162,7 +162,10 @@ describe('temporary files', () => {
     ]);
     await writeFile(join(root, 'tmp', dead), '');
     await writeFile(`${stagingPath(store)}17.abc.tmp`, '');
+    // Killed while another, that was faster, made the same store.
+    await writeFile(join(root, `.format.${dead}`), '');
     await openStore(root);
+    expect(await readdir(root)).not.toContain(`.format.${dead}`);
     expect(await readdir(join(root, 'tmp'))).toEqual([`${scratchPrefix()}17.abc.tmp`]);
   });
 });
