@@ -89,6 +89,6 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild challenge'), { ti
     expect(pushed.stdout, pushed.stderr).toMatch(/1 verification,/);
     const { code, stdout } = await bob.run('challenge', 'top', '--substituter', url);
     expect(code, stdout).toBe(0);
-    expect(stdout).toMatch(/^ {2}verified: differs, 1 round, /m);
+    expect(stdout).toMatch(/^ {2}verified: differs, 1 round, what matters: /m);
   });
 });

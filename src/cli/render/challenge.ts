@@ -35,9 +35,12 @@ function verificationText({ statement, ...speaker }: PublishedVerification, loca
   const { verdict, rounds, executors, version, finishedOn } = statement.predicate.vmbuild;
   const of = verifiedArtifact(statement) === local ? '' : ` of ${shortDigest(verifiedArtifact(statement))}`;
   const { passedTests, warnedTests, failedTests } = statement.predicate;
-  const axes = new Set([...passedTests, ...warnedTests, ...failedTests]).size;
+  const axes =
+    verdict === 'reproduced'
+      ? `${passedTests.length + warnedTests.length} axes varied`
+      : `what matters: ${failedTests.join(', ') || 'not found out'}`;
   return (
-    `verified${of}: ${verdict}, ${formatCount(rounds.length, 'round')}, ${axes} axes named  ${speakerText(speaker)}, ` +
+    `verified${of}: ${verdict}, ${formatCount(rounds.length, 'round')}, ${axes}  ${speakerText(speaker)}, ` +
     `${executors.join('+')}, vmbuild ${version}, ${finishedOn}`
   );
 }
