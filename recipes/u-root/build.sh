@@ -22,6 +22,7 @@ export GOOS=linux GOARCH=amd64 GOAMD64=v1 CGO_ENABLED=0
 export PATH="$GOROOT/bin:$PATH"
 
 # go may write to both, so it gets copies; that it had no reason to is checked below.
+here=$PWD
 mkdir -p module/vmboot
 cp /recipe/go.mod /recipe/go.sum module/
 cp /in/vmboot/*.go module/vmboot/
@@ -33,7 +34,7 @@ go build -o ../mkuimage github.com/u-root/mkuimage/cmd/mkuimage
 
 mapfile -t commands < <(grep -v -e '^#' -e '^$' /recipe/commands.txt)
 # -initcmd: without it the archive has no /init. -trimpath in mkuimage itself makes GOROOT necessary.
-../mkuimage -o /build/initramfs.cpio -format cpio -initcmd init -defaultsh gosh \
+../mkuimage -o "$here/initramfs.cpio" -format cpio -initcmd init -defaultsh gosh \
   -files /recipe/uinit:bin/uinit -files /in/edk2/CLOUDHV.fd:lib/firmware/CLOUDHV.fd "${commands[@]}"
 
 cmp go.mod ../go.mod.wanted || fail 'go.mod does not list exactly what the build uses'
