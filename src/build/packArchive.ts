@@ -69,6 +69,7 @@ export async function archiveFolder(folder: string, place: string, signal: Abort
     size,
     sha256: compressed.digest(),
     open: () => createReadStream(place, { highWaterMark: CHUNK }) as AsyncIterable<Uint8Array>,
+    path: place,
   };
 }
 

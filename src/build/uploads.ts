@@ -53,7 +53,12 @@ export class Uploads {
     const path = sourcePath(source.digest);
     if (place === undefined) return (await cache.stat(path)) !== undefined;
     const open = (): AsyncIterable<Uint8Array> => createReadStream(place, { highWaterMark: 1024 * 1024 });
-    await this.#object(path, async () => ({ size: (await stat(place)).size, sha256: source.digest, open }));
+    await this.#object(path, async () => ({
+      size: (await stat(place)).size,
+      sha256: source.digest,
+      open,
+      path: place,
+    }));
     return true;
   }
 

@@ -69,4 +69,6 @@ export interface ObjectBody {
   /** Of these bytes, whatever the object is named after. */
   readonly sha256: Digest;
   readonly open: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** A file with these bytes, if there is one: what copies files need not read them. */
+  readonly path?: string;
 }

@@ -55,7 +55,11 @@ export async function copyCache(
     try {
       const checked = await checkObject(from, path, { signal, copyTo: place });
       if (checked === undefined) return leaveOut(path, 'it is not there any more');
-      await to.put(path, { ...checked, open: () => createReadStream(place, { highWaterMark: 1024 * 1024 }) });
+      await to.put(path, {
+        ...checked,
+        open: () => createReadStream(place, { highWaterMark: 1024 * 1024 }),
+        path: place,
+      });
       summary.written += 1;
       summary.bytes += checked.size;
       onCopied(path, checked.size);
