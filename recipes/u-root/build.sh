@@ -11,6 +11,8 @@
 #   /recipe/uinit          what runs at boot
 #   -> /out/initramfs.cpio.xz
 set -euo pipefail
+# The archive takes the mode of the program over from the file that go writes.
+umask 022
 
 fail() { printf 'u-root: %s\n' "$*" >&2; exit 1; }
 
