@@ -74,8 +74,10 @@ export type ExecutorName = 'namespace' | 'docker';
 export interface Executor {
   readonly name: ExecutorName;
   /**
-   * Tries it for real, cheaply. Never throws. A folder that it needs for that gets a path that begins with `scratchPrefix`,
-   * in a place where what a killed process leaves is swept.
+   * Tries it for real, cheaply. A folder that it needs for that gets a path that begins with `scratchPrefix`, in a place where
+   * what a killed process leaves is swept.
+   *
+   * @throws VmbuildError DISK_FULL if there is no room for that; nothing else.
    */
   probe(scratchPrefix: string): Promise<Availability>;
   /** Which limits it keeps on this machine, and how. */

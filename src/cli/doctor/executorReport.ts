@@ -29,11 +29,11 @@ async function report(
   about: () => Promise<string>,
 ): Promise<ExecutorReport> {
   const { name } = executor;
-  const availability = await executor.probe(scratchPrefix);
-  if (!availability.available) {
-    return { name, works: false, about: availability.reason, advice: availability.hints, limits: undefined };
-  }
   try {
+    const availability = await executor.probe(scratchPrefix);
+    if (!availability.available) {
+      return { name, works: false, about: availability.reason, advice: availability.hints, limits: undefined };
+    }
     return { name, works: true, about: await about(), advice: [], limits: await executor.limits() };
   } catch (error) {
     return { name, works: false, about: errorMessage(error), advice: [], limits: undefined };

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { VmbuildError } from '../../model/errors.ts';
+import { explainSystemError, systemErrorCode, VmbuildError } from '../../model/errors.ts';
 import { SANDBOX, stepEnvironment } from '../../model/sandbox.ts';
 import type { Availability, Executor, StepRequest, StepResult } from '../executor.ts';
 import { type Watch, watch } from '../watch.ts';
@@ -15,7 +15,11 @@ export function createNamespaceExecutor(): Executor {
   return { name: 'namespace', probe, limits: async () => limitTable(), run: runStep };
 }
 
-/** Sets up a whole sandbox around nothing: whatever a step's would fail with, this fails with. */
+/**
+ * Sets up a whole sandbox around nothing: whatever a step's would fail with, this fails with.
+ *
+ * @throws VmbuildError DISK_FULL if there is no room for that.
+ */
 async function probe(scratchPrefix: string): Promise<Availability> {
   if (process.arch !== 'x64') {
     return {
@@ -38,8 +42,15 @@ async function probe(scratchPrefix: string): Promise<Availability> {
       await rm(scratch, { recursive: true, force: true });
     }
   } catch (error) {
+    // A disk without room for the probe says nothing of the executor.
+    if (isDiskFull(error)) throw explainSystemError(error, 'trying the sandbox');
     return explainUnavailable(error);
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 async function runStep(request: StepRequest): Promise<StepResult> {
