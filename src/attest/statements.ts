@@ -35,6 +35,30 @@ export function openEnvelope(envelope: Envelope, trust: Trust): SignedStatement 
   return statement && { statement, signers, envelope };
 }
 
+/** One trusted signer's statement of a kind. */
+export interface TrustedStatement<T> {
+  /** Id of the key; `own` for a key of one's own. */
+  readonly signer: Digest | 'own';
+  readonly statement: T;
+  readonly envelope: Envelope;
+}
+
+/** What those in `trust` have signed, as far as `read` makes something of it; once for each signer. */
+export function trustedStatements<T>(
+  envelopes: Iterable<Envelope>,
+  trust: Trust,
+  read: (statement: Statement) => T | undefined,
+): TrustedStatement<T>[] {
+  const found: TrustedStatement<T>[] = [];
+  for (const envelope of envelopes) {
+    const opened = openEnvelope(envelope, trust);
+    const statement = opened && read(opened.statement);
+    if (opened === undefined || statement === undefined) continue;
+    for (const id of opened.signers) found.push({ signer: trust.own.has(id) ? 'own' : id, statement, envelope });
+  }
+  return found;
+}
+
 /** The statement in these bytes, whoever made it: for showing and comparing, never for taking an artifact. */
 export function parseStatement(payload: Uint8Array): Statement | undefined {
   try {

@@ -2,7 +2,7 @@ import type { Digest } from '../model/digest.ts';
 import type { Envelope } from '../model/envelope.ts';
 import { VmbuildError } from '../model/errors.ts';
 import { artifactOf, type Realisation } from '../model/realisation.ts';
-import { asRealisation, openEnvelope } from './statements.ts';
+import { asRealisation, trustedStatements } from './statements.ts';
 import type { Trust } from './trust.ts';
 
 /** Somebody's word that a build key gave an artifact, from a build of their own. */
@@ -16,14 +16,7 @@ export interface Testimony {
 
 /** What trusted signers say about a build key. Whatever is unsigned, foreign, forged or about something else is left out. */
 export function testimoniesOf(envelopes: Iterable<Envelope>, key: Digest, trust: Trust): readonly Testimony[] {
-  const found: Testimony[] = [];
-  for (const envelope of envelopes) {
-    const opened = openEnvelope(envelope, trust);
-    const statement = opened && asRealisation(opened.statement, key);
-    if (opened === undefined || statement === undefined) continue;
-    for (const id of opened.signers) found.push({ signer: trust.own.has(id) ? 'own' : id, statement, envelope });
-  }
-  return found;
+  return trustedStatements(envelopes, trust, (statement) => asRealisation(statement, key));
 }
 
 /** A verdict on what was said about one build key. */

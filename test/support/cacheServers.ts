@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REPOSITORY } from './fixture.ts';
+import { freePort } from './freePort.ts';
 import { temporary } from './temporary.ts';
 
 /** Servers of scripts/cache-server.sh. */
@@ -72,12 +72,4 @@ export const S3_KEY = { accessKeyId: 'vmbuild-test', secretAccessKey: 'a-secret-
 /** Makes a bucket of the S3 server. */
 export function makeBucket(server: CacheServer, name: string): void {
   mkdirSync(join(server.folder, 'data', name));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

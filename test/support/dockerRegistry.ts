@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { sha256 } from '../../src/model/digest.ts';
+import { freePort } from './freePort.ts';
 import { temporary } from './temporary.ts';
 
 /** Whether Debian's docker-registry is installed here (scripts/install-test-tools.sh). */
@@ -100,12 +100,4 @@ export async function pushImage(
   );
   const mediaType = `${docker}.distribution.manifest.v2+json`;
   return registry.pushManifest(repository, tag, mediaType, { schemaVersion: 2, mediaType, config, layers });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
