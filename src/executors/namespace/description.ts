@@ -40,7 +40,7 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
     variations,
   };
   return encode({
-    parent: [process.pid],
+    scratch: [parameters.scratch],
     uid: [variations.ids?.uid ?? SANDBOX.uid],
     gid: [variations.ids?.gid ?? SANDBOX.gid],
     cgroups: parameters.enforcement?.joins ?? [],

@@ -1,17 +1,26 @@
-# Turns a fresh process into the sandbox of one build step, then becomes the step's command. Needs nothing but the perl
-# of Debian's perl-base, and loads no module but strict, so that it starts at once. Nothing of the image is executed
-# before the sandbox is complete.
+# Makes the sandboxes of build steps. Needs nothing but the perl of Debian's perl-base, and loads no module but strict, so
+# that it starts at once. Nothing of the image is executed before a sandbox is complete.
 #
-# Three processes: the keeper stays in the machine's namespaces and waits. The warden is process 1 of a process
-# namespace of its own: when it dies, the kernel ends everything below, and nothing that a step does can change that.
-# The step is process 1 of a second process namespace, inside that one.
+#   enter.pl PID      PID is that of vmbuild
 #
-# Standard input brings the description (description.ts): its length in four bytes, then names, each with a count and
-# that many values. Its end says that somebody has opened the step's output. Standard error tells, line by line:
-#   output FD            descriptor FD of the keeper is where the step's output can be read
+# It starts once for a whole vmbuild, as the zygote: for each byte of standard input it forks a keeper, because to fork a
+# large process and to start perl cost more than a sandbox. Each sandbox has three processes. Its keeper stays in the
+# machine's namespaces and waits. The warden is process 1 of a process namespace of its own: when it dies, the kernel ends
+# everything below, and nothing that a step does can change that. The step is process 1 of a second process namespace,
+# inside that one. Each of zygote, keeper and warden is killed by the kernel when the one before it dies, and so is the
+# zygote when vmbuild does.
+#
+# Standard error of the zygote tells, in the order in which they were asked for:
+#   keeper PID D T O     there is a keeper. Its descriptors D, T and O are pipes that nobody else has: D takes the
+#                        description of the sandbox, at T it tells what happens, at O the step's output can be read
+# Anything else is why there is none.
+#
+# Once all three are open on the other side, D brings the description (description.ts): its length in four bytes, then
+# names, each with a count and that many values. No length means that there shall be no sandbox. When D is closed, the
+# sandbox ends. T tells, line by line:
 #   ready PID            the sandbox is complete, and the command is about to be executed; PID as the machine sees it
 #   exit N | signal N    how the command ended
-# Anything else is why the sandbox could not be set up.
+# Anything else is why the sandbox could not be set up. When all processes are gone, T is closed.
 use strict;
 
 # System calls of x86-64: arch/x86/entry/syscalls/syscall_64.tbl of Linux.
@@ -28,6 +37,7 @@ my ($NEWNS, $NEWCGROUP, $NEWUTS, $NEWIPC) = (1 << 17, 1 << 25, 1 << 26, 1 << 27)
 my ($NEWUSER, $NEWPID, $NEWNET) = (1 << 28, 1 << 29, 1 << 30);
 my ($PR_SET_PDEATHSIG, $PR_CAPBSET_DROP, $PR_SET_NO_NEW_PRIVS) = (1, 24, 38);
 my ($EPERM, $ENOENT, $EINVAL, $ENOSYS) = (1, 2, 22, 38);
+my $WNOHANG = 1;
 
 sub fail { syswrite STDERR, "@_\n"; exit 1 }
 
@@ -48,37 +58,75 @@ sub write_file {
   close $file;
 }
 
-my ($stopped, $warden);
-$SIG{TERM} = sub { $stopped = 1; kill 'KILL', $warden if $warden };
-
 length(pack 'p', '') == 8 or fail('the perl of this machine is not a 64-bit program');
 close_inherited();
-my %sandbox = read_description();
-sub value { return $sandbox{$_[0]}[0] }
-
-call('prctl', 'prctl', $PR_SET_PDEATHSIG, 9);
-exit 1 if getppid != value('parent'); # it was gone before that call
-
-chdir '/' or fail("/: $!");
+die_with(@ARGV);
 umask 0;
-pipe my $output, my $input or fail("pipe: $!");
-pipe my $keeper_gone, my $keeper_lives or fail("pipe: $!");
-syswrite STDERR, 'output ' . fileno($output) . "\n";
-
-my ($uid, $gid) = ($> + 0, $) + 0);
-try('setgroups', 1, pack 'L', $gid); # root may; a user namespace keeps everybody else from it
-call('a user namespace cannot be made', 'unshare', $NEWUSER | $NEWPID);
-write_file('/proc/self/setgroups', 'deny');
-write_file('/proc/self/uid_map', value('uid') . " $uid 1");
-write_file('/proc/self/gid_map', value('gid') . " $gid 1");
-
-defined($warden = fork) or fail("fork: $!");
-guard_step() if $warden == 0;
-kill 'KILL', $warden if $stopped;
-close $input;
-wait_for($warden);
-sysread STDIN, my $nothing, 1; # the output must not vanish with its pipe before it was opened
+my ($zygote, $uid, $gid) = ($$, $> + 0, $) + 0);
+my ($input, %sandbox); # of a keeper: where the step's output goes, and the description
+while (sysread STDIN, my $request, 1) { fork_keeper() }
+1 while wait > 0;
 exit 0;
+
+# The process that made this one must be PARENT; when it ends, this one does.
+sub die_with {
+  my ($parent) = @_;
+  call('prctl', 'prctl', $PR_SET_PDEATHSIG, 9);
+  exit 1 if getppid != $parent; # it was gone before that call
+}
+
+# Whoever has the pipes opens them in the keeper's /proc/<pid>/fd, so they are open here no longer than it takes to fork.
+sub fork_keeper {
+  1 while waitpid(-1, $WNOHANG) > 0; # only now, so that the number of a keeper is its own until all has been opened
+  my (@ends, $keeper);
+  for (1 .. 3) {
+    pipe my $read, my $write or return syswrite STDERR, "pipe: $!\n";
+    push @ends, $read, $write;
+  }
+  defined($keeper = fork) or return syswrite STDERR, "fork: $!\n";
+  keep_sandbox(@ends) if $keeper == 0;
+  syswrite STDERR, sprintf "keeper %d %d %d %d\n", $keeper, map { fileno $_ } @ends[1, 2, 4];
+}
+
+sub keep_sandbox {
+  my ($described, $describe, $told, $tell, $output);
+  ($described, $describe, $told, $tell, $output, $input) = @_;
+  @_ = ();
+  open STDIN, '<&', $described or fail("dup: $!");
+  open STDERR, '>&', $tell or fail("dup: $!");
+  die_with($zygote);
+  my $length = unpack 'N', read_exactly(4) or exit 0;
+  close $_ for $described, $describe, $told, $tell, $output;
+  %sandbox = read_description($length);
+  $0 = 'vmbuild sandbox ' . value('scratch'); # for who looks at the list of processes
+  enter_user_namespace();
+
+  pipe my $keeper_gone, my $keeper_lives or fail("pipe: $!");
+  pipe my $warden_gone, my $warden_lives or fail("pipe: $!");
+  defined(my $warden = fork) or fail("fork: $!");
+  if ($warden == 0) {
+    close $_ for $keeper_lives, $warden_gone;
+    guard_step($keeper_gone);
+  }
+  close $_ for $input, $warden_lives;
+  my $ends = '';
+  vec($ends, fileno $_, 1) = 1 for \*STDIN, $warden_gone;
+  my $ended;
+  1 until select($ended = $ends, undef, undef, undef) > 0;
+  kill 'KILL', $warden if vec $ended, fileno STDIN, 1;
+  wait_for($warden);
+  exit 0;
+}
+
+sub enter_user_namespace {
+  try('setgroups', 1, pack 'L', $gid); # root may; a user namespace keeps everybody else from it
+  call('a user namespace cannot be made', 'unshare', $NEWUSER | $NEWPID);
+  write_file('/proc/self/setgroups', 'deny');
+  write_file('/proc/self/uid_map', value('uid') . " $uid 1");
+  write_file('/proc/self/gid_map', value('gid') . " $gid 1");
+}
+
+sub value { return $sandbox{$_[0]}[0] }
 
 # What whoever started vmbuild left open (a make's job server, a CI system's secrets) is not for the step.
 sub close_inherited {
@@ -90,8 +138,8 @@ sub close_inherited {
 }
 
 sub read_description {
-  my $text = read_exactly(unpack 'N', read_exactly(4));
-  my @fields = unpack '(N/a*)*', $text;
+  my ($length) = @_;
+  my @fields = unpack '(N/a*)*', read_exactly($length);
   my %description;
   while (my ($name, $count) = splice @fields, 0, 2) {
     $description{$name} = [splice @fields, 0, $count];
@@ -113,11 +161,10 @@ sub wait_for {
   while (1) { return $? if waitpid($pid, 0) == $pid }
 }
 
-# What the warden does: it waits for the step, and tells how it ended.
+# What the warden does: it waits for the step, and tells how it ended. It cannot ask who made it, whom it does not see.
 sub guard_step {
-  $SIG{TERM} = 'DEFAULT';
+  my ($keeper_gone) = @_;
   call('prctl', 'prctl', $PR_SET_PDEATHSIG, 9);
-  close $keeper_lives;
   vec(my $readable = '', fileno $keeper_gone, 1) = 1;
   exit 1 if select($readable, undef, undef, 0) != 0; # it was gone before that call
   open STDIN, '<', '/dev/null' or fail("/dev/null: $!");

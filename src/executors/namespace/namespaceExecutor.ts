@@ -34,8 +34,8 @@ async function probe(scratchPrefix: string): Promise<Availability> {
       const [rootfs, recipe] = [join(scratch, 'rootfs'), join(scratch, 'recipe')];
       await mkdir(rootfs);
       await Promise.all([recipe, ...SANDBOX.mountPoints.map((name) => join(rootfs, name))].map((path) => mkdir(path)));
-      const sandbox = startSandbox({ scratch, rootfs, recipe, inputs: {}, command: [], environment: {} });
-      (await sandbox.output)?.destroy();
+      const sandbox = await startSandbox({ scratch, rootfs, recipe, inputs: {}, command: [], environment: {} });
+      sandbox.output.destroy();
       const { ready, message } = await sandbox.ended;
       return ready ? { available: true } : explainUnavailable(message || 'no message');
     } finally {
@@ -58,7 +58,7 @@ async function runStep(request: StepRequest): Promise<StepResult> {
   request.signal.throwIfAborted();
   await using enforcement = enforce(conditions.limits);
   using watched = watch(request);
-  const sandbox = startSandbox({
+  const sandbox = await startSandbox({
     ...request,
     rootfs: image.rootfs,
     command: document.command,
@@ -67,6 +67,7 @@ async function runStep(request: StepRequest): Promise<StepResult> {
     variations: conditions.variations,
   });
   watched.signal.addEventListener('abort', sandbox.kill);
+  if (watched.signal.aborted) sandbox.kill();
   const { measure } = enforcement;
   watched.begin(measure && (() => measure(sandbox.pid())));
   let end: SandboxEnd;
@@ -83,14 +84,13 @@ async function runStep(request: StepRequest): Promise<StepResult> {
 
 /** Passes the output on until there is no more. If that fails the step is ended: nothing of it outlives this call. */
 async function follow(sandbox: SandboxProcess, log: Writable, watched: Watch): Promise<SandboxEnd> {
-  const output = await sandbox.output;
   try {
-    if (output !== undefined) await forward(output, log, watched);
+    await forward(sandbox.output, log, watched);
     return await sandbox.ended;
   } finally {
     sandbox.kill();
     await sandbox.ended.catch(() => {});
-    output?.destroy();
+    sandbox.output.destroy();
   }
 }
 
