@@ -140,6 +140,9 @@ interface Execution {
   readonly out: string;
 }
 
+/** Bytes of a log for which no file is made while the step runs. */
+const HELD_LOG = 64 * 1024;
+
 /** Runs the step in the scratch folder and stores its log. */
 async function execute(job: Job, provided: Provided, scratch: string, options: StepOptions): Promise<Execution> {
   const { step, key } = job;
@@ -149,15 +152,17 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
   const started = performance.now();
   emit({ type: 'step-started', target: step.target, buildKey: key, executor: executor.name });
 
-  const sandbox = join(scratch, 'sandbox');
   await attempt(job, options, scratch, async () => {
     const recipe = join(scratch, 'recipe');
-    mkdirSync(sandbox, { mode: 0o700 });
     mkdirSync(recipe);
     writeRecipeFiles(step.files, recipe);
     const limits = await checkedLimits(step, executor, options.limits);
     const conditions: Conditions = { cores: options.cores, limits };
-    using log = openStepLog(join(scratch, 'log'), (text) => emit({ type: 'step-output', target: step.target, text }));
+    using log = openStepLog(
+      join(scratch, 'log'),
+      (text) => emit({ type: 'step-output', target: step.target, text }),
+      options.keepFailed ? 0 : HELD_LOG,
+    );
     const result = await executor
       .run({
         name: step.target,
@@ -166,7 +171,7 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
         image: provided.image,
         recipe,
         inputs: provided.inputs,
-        scratch: sandbox,
+        scratch,
         conditions,
         output: log.stream,
         signal: options.signal,
@@ -174,14 +179,14 @@ async function execute(job: Job, provided: Provided, scratch: string, options: S
       .catch(async (error: unknown) => {
         log.close();
         // What the executor says matters more than whether its log could be kept.
-        await storeLog(store, key, log.path).catch(() => {});
+        await storeLog(store, key, log.content()).catch(() => {});
         throw withTail(error, log.tail());
       });
     log.close();
-    await storeLog(store, key, log.path);
+    await storeLog(store, key, log.content());
     if (result.exitCode !== 0) throw buildFailed(step, result, log.tail());
   });
-  return { startedOn, started, executorName: executor.name, scratch, out: join(sandbox, 'out') };
+  return { startedOn, started, executorName: executor.name, scratch, out: join(scratch, 'out') };
 }
 
 /** Takes what the execution left into the store, and then records it. */

@@ -9,8 +9,8 @@ const MAX_LINE = 500;
 
 /** The growing log of a running step. */
 export interface StepLog extends Disposable {
-  /** Plain text, as it came. */
-  readonly path: string;
+  /** Plain text, as it came: the file's path, or all of it if there is no file. */
+  content(): string | Uint8Array;
   /** Takes the step's output; slow disks slow the step down instead of filling memory. */
   readonly stream: Writable;
   /** The last lines so far, control characters removed. */
@@ -20,12 +20,26 @@ export interface StepLog extends Disposable {
 }
 
 /**
- * Opens a log file; `onText` sees everything as text as well, whole characters at a time. What is written is in the
- * file when the write returns, so nothing can be left over at the end.
+ * Opens a log; `onText` sees everything as text as well, whole characters at a time. What is written is in the file
+ * when the write returns, so nothing can be left over at the end.
+ *
+ * @param held bytes up to which it is held in memory and there is no file: most steps print little, and a file that is
+ * soon removed again costs more than all else that is done with it.
  */
-export function openStepLog(path: string, onText: (text: string) => void): StepLog {
-  const descriptor = openSync(path, 'w');
+export function openStepLog(path: string, onText: (text: string) => void, held = 0): StepLog {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let descriptor = held > 0 ? undefined : openSync(path, 'w');
   let open = true;
+  const write = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (descriptor === undefined && bytes > held) {
+      descriptor = openSync(path, 'w');
+      for (const earlier of chunks.splice(0)) writeFileSync(descriptor, earlier);
+    }
+    if (descriptor === undefined) chunks.push(chunk);
+    else writeFileSync(descriptor, chunk);
+  };
   const decoder = new StringDecoder('utf8');
   let recent = '';
   const stream = new Writable({
@@ -34,7 +48,7 @@ export function openStepLog(path: string, onText: (text: string) => void): StepL
       recent = (recent + text).slice(-TAIL_LINES * MAX_LINE);
       onText(text);
       try {
-        writeFileSync(descriptor, chunk);
+        write(chunk);
         done();
       } catch (error) {
         done(error as Error);
@@ -44,11 +58,11 @@ export function openStepLog(path: string, onText: (text: string) => void): StepL
   // A full disk destroys the stream; the step is then ended by the executor, which may not be listening at this moment.
   stream.on('error', () => {});
   const close = (): void => {
-    if (open) closeSync(descriptor);
+    if (open && descriptor !== undefined) closeSync(descriptor);
     open = false;
   };
   return {
-    path,
+    content: () => (descriptor === undefined ? Buffer.concat(chunks) : path),
     stream,
     tail: () =>
       recent

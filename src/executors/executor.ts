@@ -32,8 +32,9 @@ export interface StepRequest {
   /** Mount name → content, as in document.inputs. */
   readonly inputs: Readonly<Record<string, MountedContent>>;
   /**
-   * An empty private folder (0700) of this run on the store's file system. The executor may use it as
-   * it likes; afterwards the build's output must stand in `<scratch>/out`. The caller removes it.
+   * A private folder (0700) of this run on the store's file system. In it the names `recipe` and `log` are the caller's; the
+   * executor may use it as it likes otherwise, and afterwards the build's output must stand in `<scratch>/out`. The caller
+   * removes it.
    */
   readonly scratch: string;
   readonly conditions: Conditions;

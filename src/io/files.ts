@@ -13,14 +13,15 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { chmod, readdir, rename } from 'node:fs/promises';
+import { chmod, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemErrorCode } from '../model/errors.ts';
-import { isSmallFolder } from './smallFolder.ts';
+import { readSmallFolder } from './smallFolder.ts';
 
 // What only touches names and small files is done synchronously here: it takes microseconds, and handing it to another
-// thread and back takes ten times as long. What waits for the disk, or goes through large trees, is not.
+// thread and back takes ten times as long. What waits for the disk, or goes through large trees, is not: some file systems
+// (ext4 without a journal, mounted with `discard`) tell the disk of each folder that is removed, and wait for milliseconds.
 
 /** Names in a folder; none if there is no such folder. */
 export function listNames(folder: string): readonly string[] {
@@ -122,9 +123,11 @@ export async function temporaryFolder(
 
 /** Removes a tree even where a build left directories that their owner may not write to. */
 export async function removeTree(path: string): Promise<void> {
-  if (isSmallFolder(path)) {
+  const small = readSmallFolder(path);
+  if (small !== undefined) {
     try {
-      rmSync(path, { recursive: true, force: true });
+      await Promise.all(small.files.map((file) => unlink(file)));
+      for (const folder of small.folders.toReversed()) await rmdir(folder);
       return;
     } catch {
       // The thorough way, below.

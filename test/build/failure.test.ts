@@ -99,8 +99,8 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('a step that fails'), () =
     });
     const error = await failure(run(project, ['one'], { store, keepFailed: true }));
     const kept = /kept in (.*)\.$/m.exec(error.hints.join('\n'))?.[1] ?? '';
-    expect(await readFile(join(kept, 'sandbox', 'build', 'half'), 'utf8')).toBe('half\n');
-    expect(await readFile(join(kept, 'sandbox', 'out', 'x'), 'utf8')).toBe('out\n');
+    expect(await readFile(join(kept, 'build', 'half'), 'utf8')).toBe('half\n');
+    expect(await readFile(join(kept, 'out', 'x'), 'utf8')).toBe('out\n');
     expect(await scratchOf(store)).toEqual([]);
   });
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +18,18 @@ describe('the log of a step', () => {
     }
     expect(await readFile(path, 'utf8')).toBe(lines.join(''));
     expect(seen).toBe(lines.join(''));
+  });
+
+  it('that is short is held in memory, and in a file once it is not', async () => {
+    const path = join(await temporary(), 'log');
+    using log = openStepLog(path, () => {}, 6);
+    log.stream.write('one');
+    log.stream.write('two');
+    expect(log.content()).toEqual(Buffer.from('onetwo'));
+    expect(existsSync(path)).toBe(false);
+    log.stream.write('3');
+    expect(log.content()).toBe(path);
+    expect(await readFile(path, 'utf8')).toBe('onetwo3');
   });
 
   it('whose disk is full ends its stream with the error', async () => {

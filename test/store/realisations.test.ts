@@ -143,6 +143,8 @@ describe('a log', () => {
       await storeLog(store, key, plain);
       expect(await read(store)).toBe(content);
     }
+    await storeLog(store, key, Buffer.from('held in memory\n'));
+    expect(await read(store)).toBe('held in memory\n');
     expect(await readdir(join(store.layout.root, 'logs'))).toEqual([`${key}.log.zst`]);
   });
 

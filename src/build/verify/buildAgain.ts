@@ -57,7 +57,7 @@ export async function buildAgain(
   const keepLog = async (): Promise<void> => {
     log.close();
     await mkdir(store.layout.verifications, { recursive: true });
-    await cp(log.path, verificationLog(store, key));
+    await cp(at('log'), verificationLog(store, key));
   };
   let exit: string | undefined;
   let limits: Limits = {};

@@ -31,8 +31,9 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
   const rlimits = { ...SANDBOX.rlimits, ...variations.rlimits };
   // enter.pl works in the root folder.
   const at = (name: string): string => resolve(parameters.scratch, name);
+  const rootfs = resolve(parameters.rootfs);
   const parts = {
-    rootfs: resolve(parameters.rootfs),
+    rootfs,
     recipe: resolve(parameters.recipe),
     inputs: parameters.inputs,
     build: at('build'),
@@ -50,8 +51,8 @@ export function describeSandbox(parameters: SandboxParameters): Buffer {
     cpus: variations.cpus ?? [],
     batch: [variations.batch === true ? 1 : 0],
     pipedInput: [variations.pipedInput === true ? 1 : 0],
-    root: [at('root')],
-    folders: [at('root'), parts.build, parts.out],
+    root: [rootfs],
+    folders: [parts.build, parts.out],
     mounts: mountActions(parts).flat(),
     workDir: [variations.workDir ?? SANDBOX.workDir],
     limits: resourceLimits(rlimits, parameters.enforcement?.processes),
@@ -71,19 +72,22 @@ function resourceLimits(
   return processes === undefined ? fixed : [...fixed, 'nproc', RLIMIT_NPROC, processes];
 }
 
-/** The length of what follows, then for each entry its name, the number of its values, and these. */
+/**
+ * The length of what follows, then for each entry its name, the number of its values, and these. Each of them is preceded by
+ * its length; lengths are four bytes, big-endian.
+ */
 function encode(description: Readonly<Record<string, readonly (string | number | Uint8Array)[]>>): Buffer {
-  const fields = Object.entries(description).flatMap(([name, values]) => [name, values.length, ...values]);
-  return withLength(Buffer.concat(fields.map((field) => withLength(asBytes(field)))));
-}
-
-function asBytes(field: string | number | Uint8Array): Uint8Array {
-  return typeof field === 'object' ? field : Buffer.from(String(field));
-}
-
-/** Four bytes, big-endian, and the bytes themselves. */
-function withLength(bytes: Uint8Array): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
+  const fields = Object.entries(description)
+    .flatMap(([name, values]) => [name, values.length, ...values])
+    .map((field) => (typeof field === 'number' ? String(field) : field));
+  const lengths = fields.map((field) => (typeof field === 'string' ? Buffer.byteLength(field) : field.length));
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 4 + length, 4));
+  let end = bytes.writeUInt32BE(bytes.length - 4);
+  for (const [index, field] of fields.entries()) {
+    end = bytes.writeUInt32BE(lengths[index] as number, end);
+    if (typeof field === 'string') bytes.write(field, end);
+    else bytes.set(field, end);
+    end += lengths[index] as number;
+  }
+  return bytes;
 }

@@ -108,7 +108,7 @@ sub keep_sandbox {
     close $_ for $keeper_lives, $warden_gone;
     guard_step($keeper_gone);
   }
-  close $_ for $input, $warden_lives;
+  close $_ for $input, $keeper_gone, $warden_lives;
   my $ends = '';
   vec($ends, fileno $_, 1) = 1 for \*STDIN, $warden_gone;
   my $ended;
@@ -191,7 +191,8 @@ sub become_step {
   execute($pid);
 }
 
-# Mounts everything (the list is in mounts.ts) and makes the result the only file system there is.
+# Mounts everything (the list is in mounts.ts) and makes the result the only file system there is. It is put together where the
+# image lies, on a mount of the image there, which nobody outside of this mount namespace sees.
 sub mount_root {
   my $root = value('root');
   mount_at('/', 0, 0, $MS_REC | $MS_PRIVATE, 0);

@@ -95,7 +95,9 @@ function openPipes({ pid, descriptors: [describe, tell, output] }: Keeper): [Soc
     // It would wait for ever.
     killIfThere(pid);
     for (const fd of opened) closeSync(fd);
-    throw new VmbuildError('EXECUTOR_FAILED', `the sandbox cannot be reached: ${errorMessage(error)}`, { cause: error });
+    throw new VmbuildError('EXECUTOR_FAILED', `the sandbox cannot be reached: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 
