@@ -122,7 +122,8 @@ part_cache() (
   export BENCH_TOKEN=a-token-of-the-bench
   "$node" "$here/cache.ts" serve "$work/served" "$BENCH_TOKEN" >"$work/port" &
   server=$!
-  trap 'kill "$server"' EXIT
+  nginx=
+  trap 'kill "$server" $nginx' EXIT
   until [ -s "$work/port" ]; do sleep 0.05; done
   url=http://127.0.0.1:$(cat "$work/port")
   copy() { rm -rf "$work/copy" && cp -r "$work/tree" "$work/copy"; }
@@ -142,14 +143,44 @@ part_cache() (
   fi
   compare "${BENCH_ROUNDS:-3}" "${up[@]}"
   compare "${BENCH_ROUNDS:-3}" "${down[@]}"
-  # The processor time of the server is what counts where others use the cores, too.
-  ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
-  before=$(ticks)
-  echo "cache serve, read by four at once: $("$node" "$here/cache.ts" read "$url/artifacts/$digest.tar.zst" 12)"
-  stored=$(stat -c %s "$work/served/artifacts/$digest.tar.zst")
-  awk -v bytes="$((stored * 12))" -v ticks="$(($(ticks) - before))" -v rate="$(getconf CLK_TCK)" \
-    'BEGIN { printf "  %d MB per second of its CPU time\n", bytes / 1e6 / (ticks / rate) }'
+  serve_beside_nginx "$url" "$digest" "$server"
 )
+
+# serve_beside_nginx URL DIGEST PID: sends one object many times, from `cache serve` and from nginx in turn. The processor time of
+# the servers is what counts where others use the cores, too.
+serve_beside_nginx() {
+  local server=$3 stored port
+  stored=$(stat -c %s "$work/served/artifacts/$2.tar.zst")
+  mkdir -p "$work/nginx"
+  ln -s "$work/served" "$work/nginx/data"
+  if "$root/scripts/cache-server.sh" check nginx; then
+    port=$("$node" -e 'const s = require("net").createServer().listen(0, () => { console.log(s.address().port); s.close(); })')
+    "$root/scripts/cache-server.sh" run nginx "$work/nginx" "$port" 2>/dev/null &
+    nginx=$!
+    until (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+  fi
+  for _ in 1 2 3; do
+    sent_by 'cache serve' "$server" "$1/artifacts/$2.tar.zst" "$stored"
+    if [ -n "$nginx" ]; then sent_by nginx "$nginx" "http://127.0.0.1:$port/artifacts/$2.tar.zst" "$stored"; fi
+  done
+}
+
+# sent_by NAME PID URL BYTES: what a server sends to four at once, for each second, and for each second of its CPU time.
+sent_by() {
+  local before spent bytes ms
+  before=$(ticks "$2")
+  read -r bytes ms < <("$node" "$here/cache.ts" read "$3" 12)
+  spent=$(($(ticks "$2") - before))
+  ((bytes >= 12 * $4)) || { echo "$1 sent $bytes bytes instead of 12 times $4" >&2; return 1; }
+  awk -v name="$1" -v bytes="$bytes" -v ms="$ms" -v ticks="$spent" -v rate="$(getconf CLK_TCK)" \
+    'BEGIN { printf "%-48s %5d MB a second, %5d MB a second of its CPU time\n", name, bytes / 1e3 / ms, bytes / 1e6 / (ticks / rate) }'
+}
+
+# ticks PID: CPU time of a process and of its children.
+ticks() {
+  local pid
+  for pid in "$1" $(cat "/proc/$1/task/$1/children"); do cat "/proc/$pid/stat"; done | awk '{ sum += $14 + $15 } END { print sum }'
+}
 
 part_graph() (
   # In the program itself, without its start: evaluating and planning grow with the graph, starting does not.

@@ -88,6 +88,7 @@ error_log stderr warn;
 events {}
 http {
   access_log off;
+  sendfile on;
   client_body_temp_path $folder/uploads;
   proxy_temp_path $folder/proxy;
   fastcgi_temp_path $folder/fastcgi;

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { createReadStream, createWriteStream, type Stats } from 'node:fs';
+import { createWriteStream, type Stats } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,7 @@ import { sha256, sha256Stream } from '../model/digest.ts';
 import { systemErrorCode } from '../model/errors.ts';
 import { openFileStore } from './fileStore.ts';
 import { kindOfPath, sourcePath, STATEMENTS_LIMIT } from './layout.ts';
+import { sendFile } from './sendFile.ts';
 
 /** What a cache server is started with. */
 export interface ServeOptions {
@@ -23,7 +24,7 @@ export interface ServeOptions {
   readonly onError: (message: string) => void;
 }
 
-/** Bytes a read and a write: with small ones the system calls cost more than the data. */
+/** Bytes a write: with small ones the system calls cost more than the data. */
 const CHUNK = 1024 * 1024;
 
 /** Seconds that a proxy may keep statements for. */
@@ -93,7 +94,7 @@ async function read(
   response.setHeader('content-length', end - start + 1);
   response.writeHead(range === undefined ? 200 : 206);
   if (request.method === 'HEAD' || end < start) return void response.end();
-  await pipeline(createReadStream(file, { start, end, highWaterMark: CHUNK }), response);
+  await sendFile(file, start, end, response);
 }
 
 /** What changes is small, and its tag is its content's: two writers must not both find their own. */
@@ -162,21 +163,14 @@ async function writeImmutable(
   await mkdir(dirname(place), { recursive: true });
   const temporary = `${place}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
-    const hash = sha256Stream();
+    // An artifact is named after its tar, which only whoever unpacks it sees.
+    const hash = path.startsWith('sources/') ? sha256Stream() : undefined;
     const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: CHUNK });
-    await pipeline(
-      request,
-      async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          hash.update(chunk);
-          yield chunk;
-        }
-      },
-      file,
-    );
+    if (hash !== undefined) request.on('data', (chunk: Buffer) => hash.update(chunk));
+    await pipeline(request, file);
     if (file.bytesWritten !== size) return finish(response, 400, 'the body is not as long as announced\n');
-    const digest = hash.digest();
-    if (path.startsWith('sources/') && sourcePath(digest) !== path) {
+    const digest = hash?.digest();
+    if (digest !== undefined && sourcePath(digest) !== path) {
       return finish(response, 400, `the sha256 of the body is ${digest}\n`);
     }
     await flush(temporary);
