@@ -147,6 +147,28 @@ describe('garbage collection', () => {
     expect(existsSync(one.store.layout.log(keyOf(newer)))).toBe(true);
   });
 
+  it('takes the logs and reports of verifications with the logs, and what they found out with the realisation', async () => {
+    const one = await putSample();
+    await putRoot(one.store, one.lib);
+    const { layout } = one.store;
+    const [kept, dead, unknown] = [keyOf(one.lib), keyOf(one.app), sha256('a key without a realisation')];
+    await mkdir(layout.verifications);
+    for (const key of [kept, dead, unknown]) {
+      for (const ending of ['json', 'log', 'txt', 'html']) {
+        await writeFile(join(layout.verifications, `${key}.${ending}`), 'x'.repeat(10_000));
+      }
+    }
+    await writeFile(join(layout.verifications, 'notes.txt'), 'somebody’s');
+    const said = await collect(one.store, { dryRun: true });
+    const { collected } = await collect(await reopen(one.store));
+    expect(collected).toEqual(said.collected);
+    const gone = collected.flatMap(({ kind, path }) => (kind === 'verification' ? [path.replace(/^.*\//, '')] : []));
+    const logs = (key: string): string[] => ['html', 'log', 'txt'].map((ending) => `${key}.${ending}`);
+    expect(gone.sort()).toEqual([...logs(dead), ...logs(unknown), `${unknown}.json`].sort());
+    const left = await readdir(layout.verifications);
+    expect(left.sort()).toEqual([...logs(kept), `${kept}.json`, `${dead}.json`, 'notes.txt'].sort());
+  });
+
   it('removes an image that lies elsewhere by its link, and nothing behind it', async () => {
     const { store } = await putSample();
     const elsewhere = await temporary();

@@ -118,8 +118,12 @@ function moveAway(store: Store, live: Live, item: Garbage, trash: string): boole
   if (kind !== 'failed' && kind !== 'quarantine' && live.digests.has(name)) return false;
   if (kind === 'source' && live.unknownImages.length > 0) return false;
   const place = join(layout.root, path);
-  // A log that was written anew belongs to a run of this moment.
-  if (kind === 'log' && (lstatSync(place, { throwIfNoEntry: false })?.ctimeMs ?? 0) > usedAt) return false;
+  // What was written anew belongs to a run of this moment.
+  if (
+    (kind === 'log' || kind === 'verification') &&
+    (lstatSync(place, { throwIfNoEntry: false })?.ctimeMs ?? 0) > usedAt
+  )
+    return false;
   if (kind === 'artifact') {
     // First: a check takes an artifact that is on record, and not here for no reason, for lost.
     markCollected(store, name as Digest);

@@ -1,5 +1,5 @@
 import { listNames } from '../../io/files.ts';
-import { type Dirent, lstatSync, readdirSync } from 'node:fs';
+import { type Dirent, existsSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, isDigest } from '../../model/digest.ts';
 import { systemErrorCode } from '../../model/errors.ts';
@@ -8,12 +8,12 @@ import { readTargetRecord } from '../realisations.ts';
 import type { Live } from './live.ts';
 
 /** What may be collected. */
-type GarbageKind = 'artifact' | 'source' | 'blob' | 'image' | 'log' | 'failed' | 'quarantine';
+type GarbageKind = 'artifact' | 'source' | 'blob' | 'image' | 'log' | 'verification' | 'failed' | 'quarantine';
 
 /** Something that nothing needs. */
 export interface Garbage {
   readonly kind: GarbageKind;
-  /** Digest, build key of a log, or name of what was put aside. */
+  /** Digest, build key of a log or of what a verification left, or name of what was put aside. */
   readonly name: string;
   /** Below the store's folder. */
   readonly path: string;
@@ -29,6 +29,7 @@ const FOLDERS: readonly { readonly kind: GarbageKind; readonly folder: string }[
   { kind: 'blob', folder: 'blobs' },
   { kind: 'image', folder: 'images' },
   { kind: 'log', folder: 'logs' },
+  { kind: 'verification', folder: 'verifications' },
   { kind: 'failed', folder: 'failed' },
   { kind: 'quarantine', folder: 'quarantine' },
 ];
@@ -43,13 +44,14 @@ export async function findGarbage(
   const found: Garbage[] = [];
   for (const { kind, folder } of FOLDERS) {
     for (const name of listNames(join(store.layout.root, folder))) {
-      const digest = kind === 'log' ? name.replace(/\.log\.zst$/, '') : name;
+      const digest = digestIn(kind, name);
       const named = kind === 'failed' || kind === 'quarantine';
       // What vmbuild did not name is not its to remove, wherever it was moved.
       if (named ? name.startsWith('foreign-') : !isDigest(digest)) continue;
       if (!named && live.digests.has(digest)) continue;
       if (kind === 'source' && live.unknownImages.length > 0) continue;
       if (kind === 'log' && shownLogs.has(digest)) continue;
+      if (kind === 'verification' && binds(store, digest, name)) continue;
       const path = join(folder, name);
       const stat = lstatSync(join(store.layout.root, path), { throwIfNoEntry: false });
       if (stat === undefined) continue;
@@ -59,6 +61,19 @@ export async function findGarbage(
     }
   }
   return found;
+}
+
+function digestIn(kind: GarbageKind, name: string): string {
+  if (kind === 'log') return name.replace(/\.log\.zst$/, '');
+  return kind === 'verification' ? name.replace(/\.(?:json|log|txt|html)$/, '') : name;
+}
+
+/**
+ * What verifications found out about a build key stays as long as its realisation, which binds whoever builds it again; their
+ * logs and reports go as its log does.
+ */
+function binds({ layout }: Store, key: string, name: string): boolean {
+  return name.endsWith('.json') && existsSync(layout.realisation(key as Digest));
 }
 
 /** The logs that `vmbuild log <target>` shows. */
