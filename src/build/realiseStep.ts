@@ -2,27 +2,27 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Conditions, MountedContent, StepResult } from '../executors/executor.ts';
+import type { Conditions, MountedContent } from '../executors/executor.ts';
 import { temporaryFolder } from '../io/files.ts';
 import { acquireLock } from '../io/lock.ts';
 import { type BuildKeyDocument, buildKey } from '../model/buildKey.ts';
 import type { Digest } from '../model/digest.ts';
-import { errorMessage, explainSystemError, systemErrorCode, VmbuildError } from '../model/errors.ts';
+import { explainSystemError, VmbuildError } from '../model/errors.ts';
 import { stepLimits } from '../model/limits.ts';
 import { type ArtifactFacts, artifactOf, type Realisation, realisation } from '../model/realisation.ts';
 import { adoptTree, claimTree, isCollected } from '../store/artifacts.ts';
 import { storeLog } from '../store/logs.ts';
-import { scratchPrefix, type Store } from '../store/openStore.ts';
+import { scratchPrefix } from '../store/openStore.ts';
 import { noteRun, readStored, recordRealisation, type TargetRun } from '../store/realisations.ts';
 import { checkedLimits } from './checkLimits.ts';
 import type { Step } from './evaluate.ts';
 import type { How } from './events.ts';
 import { hasOutput } from './hasOutput.ts';
-import { howItEnded } from './howItEnded.ts';
 import type { Provisioner } from './provision.ts';
 import { type RealisedStep, type RealiseOptions, reused } from './realised.ts';
 import { writeRecipeFiles } from './recipeFiles.ts';
 import type { Substitution } from './substitution.ts';
+import { buildFailed, explainStepError, notReproduced, notSubstituted, withTail } from './stepErrors.ts';
 import { openStepLog } from './stepLog.ts';
 
 /** What realising one step needs beyond the options of the whole realisation. */
@@ -99,15 +99,6 @@ async function substitute(job: Job, options: StepOptions): Promise<RealisedStep 
   if (statement === undefined) return undefined;
   if (!options.needed) return reused(step, statement, store, 'skipped');
   return (await substitution.fetch(step.target, statement)) ? reused(step, statement, store, 'fetched') : undefined;
-}
-
-/** The refusal to build what nobody has to offer. */
-export function notSubstituted(target: string, others: number): VmbuildError {
-  const more = others === 0 ? '' : `, nor ${others} more`;
-  return new VmbuildError('NOT_SUBSTITUTED', `no cache has ${target}${more} from builders that are trusted`, {
-    step: target,
-    hints: ['Leave out --substitute-only to build it here.', 'vmbuild cache ls <target> shows what the caches have.'],
-  });
 }
 
 /** What a step runs on, all of it in the store. */
@@ -205,40 +196,9 @@ async function attempt<T>(job: Job, options: StepOptions, scratch: string, work:
     const kept = options.keepFailed ? await keep(options, target, scratch) : undefined;
     // A full disk must not hide why the step failed.
     await noteRun(options.store, target, 'failed', thisRun(job, 0)).catch(() => {});
-    const files =
-      kept !== undefined
-        ? `Its files were kept in ${kept}.`
-        : options.keepFailed
-          ? 'Its files could not be kept.'
-          : RUN_AGAIN;
+    const files = options.keepFailed ? { kept } : undefined;
     throw explainStepError(target, explainSystemError(error, `building ${target}`), files);
   }
-}
-
-const RUN_AGAIN = 'To look at its files, run it again with --keep-failed.';
-
-function explainStepError(target: string, error: unknown, files: string): VmbuildError {
-  const known = error instanceof VmbuildError ? error : undefined;
-  // What the system refused is the executor's failure; anything else that was not foreseen is ours.
-  const unforeseen = systemErrorCode(error) === undefined ? 'INTERNAL' : 'EXECUTOR_FAILED';
-  return new VmbuildError(known?.code ?? unforeseen, errorMessage(error), {
-    step: known?.step ?? target,
-    log: known?.log ?? `vmbuild log ${target}`,
-    excerpt: known?.excerpt,
-    hints: [...(known?.hints ?? []), files],
-    cause: error,
-  });
-}
-
-/** How far the step had come when its executor gave it up. */
-function withTail(error: unknown, tail: readonly string[]): unknown {
-  if (!(error instanceof VmbuildError) || error.excerpt.length > 0) return error;
-  const { code, message, step, hints, log, cause } = error;
-  return new VmbuildError(code, message, { step, hints, log, cause, excerpt: tail });
-}
-
-function buildFailed(step: Step, result: StepResult, tail: readonly string[]): VmbuildError {
-  return new VmbuildError('BUILD_FAILED', `${step.target} ${howItEnded(result)}`, { step: step.target, excerpt: tail });
 }
 
 async function adoptOutput(step: Step, out: string, { store, limits = {} }: StepOptions): Promise<ArtifactFacts> {
@@ -258,7 +218,7 @@ async function record(job: Job, artifact: ArtifactFacts, run: Execution, options
   const before = stored?.envelopes === undefined ? stored?.statement : undefined;
   if (before !== undefined && artifactOf(before) !== artifact.digest) {
     await noteRun(store, job.step.target, 'failed', thisRun(job, 0));
-    throw notReproduced(job, artifactOf(before), artifact.digest, store);
+    throw notReproduced(job.step.target, job.key, artifactOf(before), artifact.digest, store);
   }
   const statement = realisation(artifact, {
     target: job.step.target,
@@ -300,21 +260,6 @@ async function compareWithOthers({ step, key }: Job, own: Realisation, options: 
 
 function thisRun({ step, key }: Pick<Job, 'step' | 'key'>, durationMs: number): TargetRun {
   return { derivation: step.hash, buildKey: key, at: new Date().toISOString(), durationMs };
-}
-
-function notReproduced({ step, key }: Job, recorded: Digest, found: Digest, { layout }: Store): VmbuildError {
-  return new VmbuildError(
-    'NOT_REPRODUCED',
-    `${step.target} was built again and came out as ${found}; recorded is ${recorded}`,
-    {
-      step: step.target,
-      log: `vmbuild log ${step.target}`,
-      hints: [
-        `Both are kept. Compare them: diff -r ${layout.tree(recorded)} ${layout.tree(found)}`,
-        `If the record is what is wrong, remove it: ${layout.realisation(key)}`,
-      ],
-    },
-  );
 }
 
 async function keep({ store }: StepOptions, target: string, scratch: string): Promise<string | undefined> {

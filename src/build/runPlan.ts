@@ -8,7 +8,8 @@ import { keepResults, pinPlan } from './keepResults.ts';
 import { checkBudget, keyDocument, type Plan, type PlannedStep } from './plan.ts';
 import { createProvisioner, type Provisioner } from './provision.ts';
 import { tellFinished, type RealisedStep, type RealiseOptions } from './realised.ts';
-import { notSubstituted, realiseStep } from './realiseStep.ts';
+import { realiseStep } from './realiseStep.ts';
+import { notSubstituted } from './stepErrors.ts';
 import type { Substitution } from './substitution.ts';
 
 /** Assumed for a step that this machine has never run: as long as a middling compile. */
