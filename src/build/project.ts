@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync, statSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
@@ -130,12 +130,13 @@ function listFolders(roots: readonly ProjectRoot[]): Folders {
 /** Finds the folders with a `<module>.ts`, or with the `<module>.js` that was compiled from one. */
 function collect(root: ProjectRoot, folder: string, module: 'recipe' | 'platform', found: Map<string, Found>): void {
   for (const entry of listEntries(folder)) {
-    const isFolder =
-      entry.isDirectory() || (entry.isSymbolicLink() && statSync(join(folder, entry.name)).isDirectory());
-    const files = isFolder ? readdirSync(join(folder, entry.name)) : [];
-    const file = [`${module}.ts`, `${module}.js`].find((name) => files.includes(name));
-    if (file === undefined) continue;
-    const path = join(folder, entry.name, file);
+    const place = join(folder, entry.name);
+    if (!entry.isDirectory() && !(entry.isSymbolicLink() && statSync(place).isDirectory())) continue;
+    // To ask for two names costs less than to list the folder.
+    const path = [`${place}/${module}.ts`, `${place}/${module}.js`].find(
+      (file) => lstatSync(file, { throwIfNoEntry: false }) !== undefined,
+    );
+    if (path === undefined) continue;
     if (!isTargetName(entry.name)) {
       throw new VmbuildError('RECIPE_INVALID', `${path}: folder name: must be lower-case letters, digits and hyphens`);
     }

@@ -27,7 +27,11 @@ export function canonicalJson(value: Json): string {
   throw new TypeError(`canonical JSON cannot hold a ${typeof value}`);
 }
 
+/** Nearly all strings: what stands in JSON as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function canonicalString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new TypeError(`canonical JSON cannot hold a lone surrogate: ${JSON.stringify(text)}`);
   return JSON.stringify(text);
 }
