@@ -1,11 +1,10 @@
 import { type Dirent, lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { errorMessage, systemErrorCode, VmbuildError } from '../model/errors.ts';
 import { isTargetName } from '../model/names.ts';
 import type { Platform, PlatformModule, RecipeModule } from '../model/recipe.ts';
 import { firstIssue, platformSchema } from '../model/recipeSchema.ts';
-import { registerRecipeImports } from './recipeImports.ts';
+import { importRecipe, registerRecipeImports } from './recipeImports.ts';
 
 /** A folder that holds `recipes/` and `docker/`: a checkout of vmbuild, or a project of the user's own. */
 export interface ProjectRoot {
@@ -184,7 +183,7 @@ const imported = new Map<string, unknown>();
 async function importDefault(file: string): Promise<unknown> {
   if (imported.has(file)) return imported.get(file);
   try {
-    const { default: value } = (await import(pathToFileURL(file).href)) as { default?: unknown };
+    const value = await importRecipe(file);
     imported.set(file, value);
     return value;
   } catch (error) {

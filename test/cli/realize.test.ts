@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/model/digest.ts';
@@ -52,6 +52,20 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild realize'), () => 
       how: 'built',
       files: [{ name: 'app', sha256: sha256('library\n'), size: 8 }],
     });
+  });
+
+  it('takes recipes for ES modules, whatever a package.json above them says, also through links', async () => {
+    const project = await fixture({
+      'package.json': '{ "type": "commonjs" }',
+      'elsewhere/one/recipe.ts': `${scriptRecipe('true')}export const typed: number = 1;\n`,
+      'elsewhere/two/recipe.js': scriptRecipe('true', { inputs: { one: 'one' } }),
+    });
+    for (const name of ['one', 'two']) {
+      await symlink(join(project.root.recipes, 'elsewhere', name), join(project.root.recipes, name));
+    }
+    const { code, stdout, stderr } = await (await cliFor(project)).run('realize', 'two', '--dry-run');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/one .*two /s);
   });
 
   it('with --dry-run says what it would do, and touches nothing', async () => {
