@@ -42,7 +42,7 @@ export const ERROR_CODES = {
   CLOSURE_INVALID: 'an exported closure is damaged, incomplete, or none',
   CACHE_UNUSABLE: 'a cache cannot be reached, or what it answers makes no sense',
   CACHE_DENIED: 'a cache refuses the credentials, or wants some',
-  NOT_SUBSTITUTED: 'nothing may be built here, and no cache has it from builders that are trusted',
+  NOT_SUBSTITUTED: 'nothing may be built here, and no cache has it from builders that are trusted, or at all',
   KEY_INVALID: 'a key cannot be used',
   EXECUTOR_UNAVAILABLE: 'the chosen executor does not work on this machine',
   EXECUTOR_FAILED: 'the executor failed, not the build step',

@@ -33,6 +33,9 @@ export interface ObjectStore {
   readonly collect?: (path: string, before: number) => Promise<boolean>;
 }
 
+/** A store that can tell what it has, and remove it. */
+export type ListingStore = ObjectStore & Required<Pick<ObjectStore, 'list' | 'collect'>>;
+
 /** Something in a listing. */
 export interface ListedObject {
   readonly path: string;

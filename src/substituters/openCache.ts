@@ -3,7 +3,7 @@ import type { RegistryCredentials } from '../io/registry.ts';
 import { type OciAddress, parseCacheAddress, type S3Address } from './address.ts';
 import { openFileStore } from './fileStore.ts';
 import { openHttpStore } from './httpStore.ts';
-import type { ObjectStore } from './objectStore.ts';
+import type { ListingStore, ObjectStore } from './objectStore.ts';
 import type { AwsIdentity } from './s3Client.ts';
 
 /** Credentials of one server. */
@@ -62,13 +62,26 @@ export function openCache(address: string, context: CacheContext): ObjectStore {
       });
     }
     case 's3':
-      return whenAsked(`s3://${parsed.bucket}/${parsed.prefix}`, () => openS3(parsed, context));
+      return openBucket(parsed, context);
     case 'oci':
       return whenAsked(`oci://${parsed.registry}/${parsed.repository}`, () => openOci(parsed, context));
   }
 }
 
-async function openS3(address: S3Address, { aws, http }: CacheContext): Promise<ObjectStore> {
+/** A bucket can list and remove, too. */
+function openBucket(address: S3Address, context: CacheContext): ObjectStore {
+  let opened: Promise<ListingStore> | undefined;
+  const store = (): Promise<ListingStore> => (opened ??= openS3(address, context));
+  return {
+    ...whenAsked(`s3://${address.bucket}/${address.prefix}`, store),
+    list: async function* () {
+      yield* (await store()).list();
+    },
+    collect: async (path, before) => (await store()).collect(path, before),
+  };
+}
+
+async function openS3(address: S3Address, { aws, http }: CacheContext): Promise<ListingStore> {
   const { openS3Store } = await import('./s3Store.ts');
   return openS3Store(address, aws?.() ?? { credentials: undefined, region: undefined }, http);
 }

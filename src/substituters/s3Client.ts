@@ -34,16 +34,20 @@ interface S3Request {
 export interface S3Client {
   /** Base URL of the objects. */
   readonly base: string;
+  /** URL of the bucket, which is asked for listings; and where the objects lie in it, without slashes at the ends. */
+  readonly bucket: string;
+  readonly prefix: string;
   readonly where: string;
   /** The headers that sign a request (AWS Signature Version 4; the body by its digest, so that it can be streamed). */
   readonly sign: (request: S3Request) => Promise<Readonly<Record<string, string>>>;
   /** Throws what an answer that is none is about. */
   readonly explain: (response: HttpResponse) => Promise<void>;
-  /** One request with its small answer, with retries. */
+  /** One request with its small answer of at most `limit` bytes, with retries. */
   readonly ask: (
-    method: 'PUT' | 'POST' | 'DELETE',
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
     target: string,
     body: (HttpBody & { readonly sha256: string }) | undefined,
+    limit?: number,
   ) => Promise<{ readonly text: string; readonly etag: string | undefined }>;
 }
 
@@ -76,11 +80,8 @@ export function openS3Client(address: S3Address, identity: AwsIdentity, http: Ht
   const where = `s3://${[bucket, prefix].filter((part) => part !== '').join('/')}`;
   const endpoint = new URL(address.endpoint ?? `https://s3.${region}.amazonaws.com`);
   if (address.style === 'virtual') endpoint.host = `${bucket}.${endpoint.host}`;
-  const base = [
-    endpoint.origin,
-    ...(address.style === 'path' ? [bucket] : []),
-    ...(prefix === '' ? [] : [prefix]),
-  ].join('/');
+  const origin = address.style === 'path' ? `${endpoint.origin}/${bucket}` : endpoint.origin;
+  const base = prefix === '' ? origin : `${origin}/${prefix}`;
   /** Signing keys of a day. */
   const signingKeys = new Map<string, ArrayBuffer>();
 
@@ -120,16 +121,16 @@ export function openS3Client(address: S3Address, identity: AwsIdentity, http: Ht
     }
   };
 
-  const ask: S3Client['ask'] = (method, target, body) =>
+  const ask: S3Client['ask'] = (method, target, body, limit = ANSWER_LIMIT) =>
     withRetries(target, http, async () => {
       const headers = await sign({ method, url: target, headers: {}, sha256: body?.sha256 });
       const response = await httpSend(target, http, headers, { method, body });
       if (response.status >= 300) await explain(response);
       expectStatus(response, [200, 201, 204]);
-      return { text: (await readBytes(response, ANSWER_LIMIT)).toString(), etag: response.headers.etag };
+      return { text: (await readBytes(response, limit)).toString(), etag: response.headers.etag };
     });
 
-  return { base, where, sign, explain, ask };
+  return { base, bucket: `${origin}/`, prefix, where, sign, explain, ask };
 }
 
 /** The error for a bucket that is not as it should be. */

@@ -3,8 +3,9 @@ import { type Digest, sha256 } from '../model/digest.ts';
 import { errorMessage } from '../model/errors.ts';
 import type { S3Address } from './address.ts';
 import { openHttpStore } from './httpStore.ts';
-import type { ObjectBody, ObjectStore } from './objectStore.ts';
+import type { ListingStore, ObjectBody } from './objectStore.ts';
 import { type AwsIdentity, openS3Client, type S3Client, unusable } from './s3Client.ts';
+import { decodeXml, listObjects } from './s3Listing.ts';
 
 /**
  * Bytes of a part, which is held in memory; larger objects go up in parts, so that a broken line costs one part and not
@@ -13,13 +14,21 @@ import { type AwsIdentity, openS3Client, type S3Client, unusable } from './s3Cli
 const PART_SIZE = 32 * 1024 * 1024;
 
 /** A bucket: what any web server is, with signed requests, and with uploads in parts. */
-export function openS3Store(address: S3Address, identity: AwsIdentity, http: HttpOptions): ObjectStore {
+export function openS3Store(address: S3Address, identity: AwsIdentity, http: HttpOptions): ListingStore {
   const client = openS3Client(address, identity, http);
   const { base, where, sign, explain } = client;
   const store = openHttpStore({ base, where, authorise: sign, explain, conditional: true, http });
   return {
     ...store,
     put: (path, body) => (body.size <= PART_SIZE ? store.put(path, body) : putParts(client, path, body)),
+    list: () => listObjects(client),
+    // No condition of S3 is about the time: what is written again in the moment between these two is lost (docs/caches.md).
+    collect: async (path, before) => {
+      const writtenAt = (await store.stat(path))?.writtenAt;
+      if (writtenAt === undefined || writtenAt >= before) return false;
+      await client.ask('DELETE', `${base}/${path}`, undefined);
+      return true;
+    },
   };
 }
 
@@ -78,6 +87,3 @@ async function* partsOf(body: ObjectBody): AsyncGenerator<Uint8Array> {
   }
   if (used > 0) yield part.subarray(0, used);
 }
-
-const decodeXml = (text: string): string =>
-  text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');

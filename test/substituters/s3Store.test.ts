@@ -1,6 +1,6 @@
 import { createServer, request as forward } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sha256, sha256Stream } from '../../src/model/digest.ts';
@@ -56,6 +56,46 @@ describe.skipIf(lacking !== undefined)(title('a bucket'), () => {
     expect(await store.replace('signers.json', Buffer.from('two'), first?.version)).toBe(true);
     expect(await store.replace('signers.json', Buffer.from('three'), first?.version)).toBe(false);
     expect((await store.read('signers.json', 10))?.bytes.toString()).toBe('two');
+  });
+
+  it('lists what is below its prefix, page by page, and removes what is old enough', { timeout: 120_000 }, async () => {
+    await using server = await startS3();
+    const folder = join(server.folder, 'data', 'team');
+    mkdirSync(join(folder, 'p', 'sources'), { recursive: true });
+    mkdirSync(join(folder, 'pother'));
+    writeFileSync(join(folder, 'pother', 'x'), '');
+    const paths = Array.from({ length: 2100 }, (_, index) => `sources/${index}`);
+    for (const path of paths) writeFileSync(join(folder, 'p', path), path);
+    writeFileSync(join(folder, 'p', 'a & <b> +c'), '');
+    const store = bucketOn(server.host);
+    const listed = await Array.fromAsync(store.list?.() ?? []);
+    expect(listed.map(({ path }) => path).sort()).toEqual([...paths, 'a & <b> +c'].sort());
+    expect(listed.find(({ path }) => path === 'sources/17')).toMatchObject({ size: 10 });
+
+    const day = 24 * 3600 * 1000;
+    const then = new Date(Date.now() - 2 * day);
+    utimesSync(join(folder, 'p', 'sources', '17'), then, then);
+    for (const [path, gone] of [
+      ['sources/16', false],
+      ['sources/17', true],
+      ['sources/none', false],
+    ] as const) {
+      expect(await store.collect?.(path, Date.now() - day)).toBe(gone);
+    }
+    expect([await store.stat('sources/16'), await store.stat('sources/17')]).toEqual([expect.anything(), undefined]);
+  });
+
+  it('takes no listing for whole that is not', async () => {
+    const entry = '<Contents><Key>p/x</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>';
+    for (const page of [
+      '<html>welcome</html>',
+      `<ListBucketResult>${entry}<IsTruncated>true</IsTruncated></ListBucketResult>`,
+      `<ListBucketResult>${entry.replace(/<Size>.*<.Size>/, '')}<IsTruncated>false</IsTruncated></ListBucketResult>`,
+    ]) {
+      await using server = await loopback((_, response) => response.end(page));
+      const listing = Array.fromAsync(bucketOn(new URL(server.url).host).list?.() ?? []);
+      await expect(listing).rejects.toMatchObject({ code: 'CACHE_UNUSABLE' });
+    }
   });
 
   it(

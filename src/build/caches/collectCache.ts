@@ -2,7 +2,8 @@ import { VmbuildError } from '../../model/errors.ts';
 import { kindOfPath, REFRESH_MS, SIGNERS_PATH } from '../../substituters/layout.ts';
 import type { ListedObject, ObjectStore } from '../../substituters/objectStore.ts';
 import type { Step } from '../evaluate.ts';
-import { namedBy, pathsOf, readEnvelopesAt, realisationIn } from './contents.ts';
+import { namedBy, readEnvelopesAt, realisationIn } from './contents.ts';
+import { pathsOf } from './pathsOf.ts';
 
 /** A push may take this long from the first look at an object to the statement that names it. */
 const LONGEST_PUSH_MS = 24 * 3600 * 1000;
@@ -40,8 +41,12 @@ export interface CollectSummary {
 export async function collectCache(cache: ObjectStore, options: CollectOptions): Promise<CollectSummary> {
   const { collect, list } = cache;
   if (collect === undefined || list === undefined) {
-    throw new VmbuildError('USAGE', `${cache.where} can neither list nor remove what it has`, {
-      hints: ['Collect it where its folder lies: vmbuild cache gc file:///…'],
+    throw new VmbuildError('USAGE', `${cache.where} can neither list nor remove what it has; nothing was removed`, {
+      hints: [
+        cache.where.startsWith('oci:')
+          ? 'Let the registry do it: remove tags, or the whole repository, with its own tools, and push again what is wanted.'
+          : 'Collect it on the machine where its folder lies: vmbuild cache gc file:///…',
+      ],
     });
   }
   const before = Date.now() - options.graceMs;

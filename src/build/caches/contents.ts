@@ -1,22 +1,16 @@
 import { parsePublicKey, type PublicKey } from '../../attest/keys.ts';
 import { asRealisation, buildKeyOf, parseStatement } from '../../attest/statements.ts';
-import type { Digest } from '../../model/digest.ts';
 import { type Envelope, parseEnvelopes, payloadOf } from '../../model/envelope.ts';
-import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf, type Realisation } from '../../model/realisation.ts';
 import {
   artifactPath,
-  derivationPath,
   kindOfPath,
   parseSigners,
   SIGNERS_PATH,
   sourcePath,
   STATEMENTS_LIMIT,
-  statementsPath,
 } from '../../substituters/layout.ts';
 import type { ObjectStore } from '../../substituters/objectStore.ts';
-import type { Step } from '../evaluate.ts';
-import { topologicalOrder } from '../graph.ts';
 
 /** The keys of all who have pushed to a cache, by id. They say who is meant, and not that anybody is right. */
 export async function readSigners(cache: ObjectStore): Promise<ReadonlyMap<string, PublicKey>> {
@@ -64,51 +58,6 @@ export function namedBy(statement: Realisation): Named {
       kind === 'tree' ? artifactPath(digest) : sourcePath(digest),
     ),
   };
-}
-
-/**
- * Everything in a cache that belongs to the graphs of targets, found by asking for one path after the other; so it works where
- * nothing can be listed.
- */
-export async function pathsOf(targets: readonly Step[], cache: ObjectStore): Promise<readonly string[]> {
-  const signers = [...(await readSigners(cache)).keys()];
-  const wanted = new Set<string>();
-  const keys = new Set<Digest>();
-  for (const { hash } of topologicalOrder(targets)) {
-    for (const signer of signers) {
-      const path = derivationPath(hash, signer);
-      const envelopes = await readEnvelopesAt(cache, path);
-      if (envelopes.length > 0) wanted.add(path);
-      for (const envelope of envelopes) {
-        const statement = realisationIn(envelope);
-        if (statement === undefined) continue;
-        keys.add(statement.predicate.buildDefinition.internalParameters.buildKey);
-        const { artifact, inputs } = namedBy(statement);
-        for (const named of [artifact, ...inputs]) wanted.add(named);
-      }
-    }
-  }
-  for (const key of keys) for (const signer of signers) wanted.add(statementsPath(key, signer));
-  const found: string[] = [];
-  for (const path of wanted) if ((await cache.stat(path)) !== undefined) found.push(path);
-  return [...found, SIGNERS_PATH];
-}
-
-/**
- * Everything in a cache, or what belongs to targets if some are given.
- *
- * @throws VmbuildError USAGE if none are given, and the cache cannot list.
- */
-export async function pathsIn(cache: ObjectStore, targets: readonly Step[]): Promise<readonly string[]> {
-  if (targets.length > 0) return pathsOf(targets, cache);
-  if (cache.list === undefined) {
-    throw new VmbuildError('USAGE', `${cache.where} cannot tell all that it has`, {
-      hints: ['Name the targets that it is about, or do it in the folder itself: file:///…'],
-    });
-  }
-  const paths: string[] = [];
-  for await (const { path } of cache.list()) paths.push(path);
-  return paths.sort();
 }
 
 /** Paths in the order in which they may be written: nothing before what it names. */

@@ -1,7 +1,7 @@
 import { checkCache, type CacheFinding } from '../../build/caches/checkCache.ts';
 import { collectCache, SHORTEST_GRACE_MS } from '../../build/caches/collectCache.ts';
-import { pathsIn } from '../../build/caches/contents.ts';
 import { copyCache } from '../../build/caches/copyCache.ts';
+import { pathsIn } from '../../build/caches/pathsOf.ts';
 import type { Step } from '../../build/evaluate.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { printable } from '../../model/printable.ts';
