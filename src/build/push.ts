@@ -14,7 +14,7 @@ import { derivationPath, parseSigners, SIGNERS_PATH, statementsPath } from '../s
 import type { ObjectStore } from '../substituters/objectStore.ts';
 import type { Step } from './evaluate.ts';
 import { topologicalOrder } from './graph.ts';
-import type { Plan, PlannedStep } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { pushVerifications, refuseDiffering } from './pushVerifications.ts';
 import { Uploads } from './uploads.ts';
 
@@ -26,7 +26,7 @@ export interface PushOptions {
   readonly store: Store;
   readonly cache: ObjectStore;
   readonly key: SigningKey;
-  /** The fetched sources, too. */
+  /** What it was built with, too: fetched sources, and the packages or layers of images. */
   readonly sources: boolean;
   /** Also what a verification on record has found other bytes for. */
   readonly allowDiffers: boolean;
@@ -71,6 +71,7 @@ export async function push(targets: readonly Step[], plan: Plan, options: PushOp
   }
   if (!options.allowDiffers) refuseDiffering(plan, options.store, options.trust);
   await run.artifacts(plan);
+  if (options.sources) await run.sources();
   const statements = await run.statements(plan);
   await run.graphs(targets, statements);
   return run.summary();
@@ -80,7 +81,9 @@ class Push {
   readonly #options: PushOptions;
   readonly #queue = new PQueue({ concurrency: UPLOADS });
   readonly #uploads: Uploads;
-  /** Steps whose artifact the cache has. */
+  /** Steps whose results anybody may have. */
+  readonly #shared: Step[] = [];
+  /** Those of which the cache has the artifact. */
   readonly #complete = new Set<Digest>();
   #signed = 0;
   #verifications = 0;
@@ -95,27 +98,27 @@ class Push {
     return { written, present, bytes, signed: this.#signed, verifications: this.#verifications };
   }
 
-  /** Artifacts and sources: everything that others are about to name. */
+  /** Everything that others are about to name. */
   async artifacts(plan: Plan): Promise<void> {
     await this.#all(plan, async ({ step, statement }) => {
       if (statement === undefined) return;
       const licence = strictest([step.licence, licenceOf(statement)]);
       if (licence !== 'may-be-shared') return this.#leaveOut(step, licence);
+      this.#shared.push(step);
       if (await this.#uploads.tree(artifactOf(statement))) this.#complete.add(step.hash);
       else this.#options.onLeftOut(step.target, 'its artifact is neither in the store nor in the cache');
-      if (this.#options.sources) await this.#sources(step);
     });
+  }
+
+  /** What the steps of these artifacts were built with. */
+  async sources(): Promise<void> {
+    const { sourcesOf, pushSource } = await import('./pushSources.ts');
+    const { onLeftOut } = this.#options;
+    await this.#all(await sourcesOf(this.#shared), (needed) => pushSource(needed, this.#uploads, onLeftOut));
   }
 
   #leaveOut({ target }: Step, licence: LicenceClass): void {
     this.#options.onLeftOut(target, `made with vendor blobs: ${licence}, ${LICENCE_MEANINGS[licence]}`);
-  }
-
-  async #sources(step: Step): Promise<void> {
-    for (const source of Object.values(step.sources)) {
-      // Only what a push has at hand: others have the source's own locations, too.
-      if (source.blob === undefined) await this.#uploads.source(source);
-    }
   }
 
   /** The statements of all steps whose artifacts are there, by derivation. */
@@ -184,12 +187,12 @@ class Push {
     });
   }
 
-  async #all(plan: Plan, work: (planned: PlannedStep) => Promise<void>): Promise<void> {
+  async #all<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
     const { signal } = this.#options;
     await this.#queue.addAll(
-      plan.map((planned) => async () => {
+      things.map((thing) => async () => {
         signal.throwIfAborted();
-        await work(planned);
+        await work(thing);
       }),
     );
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sha256, sha256Stream } from '../../src/model/digest.ts';
 import { CACHE_HTTP, openCache } from '../../src/substituters/openCache.ts';
-import type { ObjectBody, ObjectStore } from '../../src/substituters/objectStore.ts';
+import type { ListedObject, ObjectBody, ObjectStore } from '../../src/substituters/objectStore.ts';
 import { loopback } from '../io/loopback.ts';
 import { type CacheServer, lacksServer, makeBucket, S3_KEY, startCacheServer } from '../support/cacheServers.ts';
 
@@ -39,6 +39,12 @@ const small = (text: string): ObjectBody => ({
   open: () => [Buffer.from(text)],
 });
 
+async function listedIn(store: ObjectStore): Promise<readonly ListedObject[]> {
+  const listed: ListedObject[] = [];
+  for await (const object of store.list?.() ?? []) listed.push(object);
+  return listed;
+}
+
 describe.skipIf(lacking !== undefined)(title('a bucket'), () => {
   it('keeps what is written, knows what it has not, and keeps conditions', async () => {
     await using server = await startS3();
@@ -68,7 +74,7 @@ describe.skipIf(lacking !== undefined)(title('a bucket'), () => {
     for (const path of paths) writeFileSync(join(folder, 'p', path), path);
     writeFileSync(join(folder, 'p', 'a & <b> +c'), '');
     const store = bucketOn(server.host);
-    const listed = await Array.fromAsync(store.list?.() ?? []);
+    const listed = await listedIn(store);
     expect(listed.map(({ path }) => path).sort()).toEqual([...paths, 'a & <b> +c'].sort());
     expect(listed.find(({ path }) => path === 'sources/17')).toMatchObject({ size: 10 });
 
@@ -93,7 +99,7 @@ describe.skipIf(lacking !== undefined)(title('a bucket'), () => {
       `<ListBucketResult>${entry.replace(/<Size>.*<.Size>/, '')}<IsTruncated>false</IsTruncated></ListBucketResult>`,
     ]) {
       await using server = await loopback((_, response) => response.end(page));
-      const listing = Array.fromAsync(bucketOn(new URL(server.url).host).list?.() ?? []);
+      const listing = listedIn(bucketOn(new URL(server.url).host));
       await expect(listing).rejects.toMatchObject({ code: 'CACHE_UNUSABLE' });
     }
   });

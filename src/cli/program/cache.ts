@@ -15,7 +15,7 @@ function defineCache(program: Command): void {
     .argument('<url>')
     .argument('<target...>')
     .option('--key <name>', 'the key to sign with: a name, or the path of a file')
-    .option('--sources', 'the fetched sources, too')
+    .option('--sources', 'the fetched sources and the packages of images, too')
     .option('--allow-differs', 'also what a verification has found other bytes for')
     .option('--json', 'as JSON')
     .action(async (url, targets, _options, self) =>
