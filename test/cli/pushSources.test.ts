@@ -57,6 +57,20 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild cache push --sour
     expect(rich.stdout).not.toContain('left out');
     expect(readdirSync(join(cache, 'sources'))).toHaveLength(packages + 1);
 
+    // Packages that no statement names are kept for the target, and nothing else is.
+    const stray = join(cache, 'sources', sha256('of nothing'));
+    writeFileSync(stray, 'of nothing');
+    const care = [`file://${cache}`, 'thing'] as const;
+    expect(await cli.run('cache', 'gc', ...care, '--grace', '0s', '--no-writers')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^1 file removed/m) as unknown,
+    });
+    expect(existsSync(stray)).toBe(false);
+    expect(await cli.run('cache', 'check', ...care)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`checked ${packages + 2} objects`) as unknown,
+    });
+
     // No store, nobody whom it trusts, and no network.
     const other = await cliFor(project, (await openStore(await temporary())).layout.root);
     const from = ['--substituter', `file://${cache}`, '--executor', 'namespace', '--json'];

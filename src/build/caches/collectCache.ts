@@ -13,7 +13,7 @@ export const SHORTEST_GRACE_MS = REFRESH_MS + LONGEST_PUSH_MS;
 
 /** How a cache is collected. */
 export interface CollectOptions {
-  /** Keep only what these need; with none, whatever a statement names. */
+  /** Keep only what these need; with none, whatever a statement names, and all sources. */
   readonly targets: readonly Step[];
   /** What was written within this time stays. Milliseconds. */
   readonly graceMs: number;
@@ -30,8 +30,8 @@ export interface CollectSummary {
 }
 
 /**
- * Removes from a cache what nobody needs any more: objects that no statement names, uploads that never ended, and, if targets
- * are given, statements about anything else. Whatever was written within the grace period stays. Statements go before what they
+ * Removes from a cache what nobody needs any more: artifacts that no statement names, uploads that never ended, and, if targets
+ * are given, sources and statements that are about anything else. Whatever was written within the grace period stays. Statements go before what they
  * name; so a reader never finds one whose artifact this has taken. A push writes again what it relies on and is old, so
  * both may run at once.
  *
@@ -61,9 +61,12 @@ export async function collectCache(cache: ObjectStore, options: CollectOptions):
     if (wanted !== undefined && !wanted.has(object.path) && object.writtenAt < before) statements.push(object);
     else for (const path of await readNamed(cache, object.path)) named.add(path);
   }
+  const isNeeded = (path: string): boolean =>
+    // No statement names the packages of an image; only the recipes tell which they are.
+    named.has(path) || (wanted === undefined ? path.startsWith('sources/') : wanted.has(path));
   const objects = all.filter(
     ({ path, writtenAt }) =>
-      writtenAt < before && (path.endsWith('.tmp') || (kindOfPath(path) === 'immutable' && !named.has(path))),
+      writtenAt < before && (path.endsWith('.tmp') || (kindOfPath(path) === 'immutable' && !isNeeded(path))),
   );
   let [removed, bytes] = [0, 0];
   for (const { path, size } of [...statements, ...objects]) {

@@ -1,13 +1,19 @@
+import PQueue from 'p-queue';
 import { buildKey } from '../../model/buildKey.ts';
 import type { Digest } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf, type Realisation } from '../../model/realisation.ts';
-import { derivationPath, SIGNERS_PATH, statementsPath } from '../../substituters/layout.ts';
+import { artifactPath, derivationPath, SIGNERS_PATH, sourcePath, statementsPath } from '../../substituters/layout.ts';
+import type { Source } from '../../model/source.ts';
 import type { ObjectStore } from '../../substituters/objectStore.ts';
 import type { Step } from '../evaluate.ts';
 import { topologicalOrder } from '../graph.ts';
 import { keyDocument } from '../plan.ts';
+import { sourcesOf } from '../pushSources.ts';
 import { namedBy, readEnvelopesAt, readSigners, realisationIn } from './contents.ts';
+
+/** Questions at once: an image has some hundred packages. */
+const REQUESTS = 8;
 
 /**
  * Everything in a cache that belongs to the graphs of targets, found by asking for one path after the other; so it works where
@@ -22,6 +28,7 @@ export async function pathsOf(targets: readonly Step[], cache: ObjectStore): Pro
   const steps = topologicalOrder(targets);
   for (const { hash } of steps) await found.graph(hash);
   for (const step of steps) await found.step(step);
+  for (const { source } of await sourcesOf(steps)) found.source(source);
   const lacking = targets.find(({ hash }) => !found.knows(hash));
   if (lacking !== undefined) {
     throw new VmbuildError(
@@ -101,10 +108,20 @@ class Finder {
     }
   }
 
+  /** What no statement names: packages of images. */
+  source({ kind, digest }: Source): void {
+    this.#named.add(kind === 'tree' ? artifactPath(digest) : sourcePath(digest));
+  }
+
   /** Paths of all that is there. */
   async paths(): Promise<readonly string[]> {
     const there: string[] = [];
-    for (const path of this.#named) if ((await this.#cache.stat(path)) !== undefined) there.push(path);
+    const queue = new PQueue({ concurrency: REQUESTS });
+    await queue.addAll(
+      [...this.#named].map((path) => async () => {
+        if ((await this.#cache.stat(path)) !== undefined) there.push(path);
+      }),
+    );
     return [...there, ...this.#paths, SIGNERS_PATH];
   }
 
