@@ -23,7 +23,7 @@ export interface Kind {
 }
 
 /** Where it lies. */
-export interface Shared extends AsyncDisposable {
+interface Shared extends AsyncDisposable {
   readonly url: string;
   /** Environment of who may write. */
   readonly writer: Readonly<Record<string, string>>;
