@@ -1,7 +1,7 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress } from 'node:zlib';
+import { createReadStream, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
+import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
 import { listTree, packTree } from '../io/tree.ts';
 import { type Digest, sha256Stream } from '../model/digest.ts';
 import { VmbuildError } from '../model/errors.ts';
@@ -40,51 +40,73 @@ export async function packArchive(
   });
 }
 
-/** Packs a folder as canonical tar in zstd into the file `place`, which does not exist yet. */
+/**
+ * Packs a folder as canonical tar in zstd into the file `place`, which does not exist yet. While one part is compressed by
+ * a thread, the next is read and hashed; two buffers are enough for that, and new ones would cost as much as what goes through
+ * them.
+ */
 export async function archiveFolder(folder: string, place: string, signal: AbortSignal): Promise<Archive> {
   const tar = sha256Stream();
   const compressed = sha256Stream();
   let size = 0;
-  const pieces = function* (): Generator<Uint8Array> {
-    for (const piece of batches(packTree(folder, listTree(folder)))) {
-      tar.update(piece);
-      yield piece;
+  await using file = await open(place, 'wx');
+  const zstd = addAbortSignal(signal, createZstdCompress({ chunkSize: CHUNK, params: PARAMETERS }));
+  const feed = async (): Promise<void> => {
+    let taken = Promise.resolve();
+    for (const part of partsOf(packTree(folder, listTree(folder)))) {
+      tar.update(part);
+      await taken;
+      taken = compress(zstd, part);
+    }
+    await taken;
+    zstd.end();
+  };
+  const drain = async (): Promise<void> => {
+    for await (const chunk of zstd as AsyncIterable<Buffer>) {
+      compressed.update(chunk);
+      size += chunk.length;
+      for (let offset = 0; offset < chunk.length;) offset += writeSync(file.fd, chunk, offset);
     }
   };
-  await pipeline(
-    Readable.from(pieces(), { objectMode: false, highWaterMark: CHUNK }),
-    createZstdCompress({ chunkSize: CHUNK, params: PARAMETERS }),
-    async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        compressed.update(chunk);
-        size += chunk.length;
-        yield chunk;
-      }
-    },
-    createWriteStream(place, { flags: 'wx', highWaterMark: CHUNK }),
-    { signal },
-  );
+  // Whichever fails takes the other with it.
+  await Promise.all([feed().catch((error: unknown) => void zstd.destroy(error as Error)), drain()]);
   return {
     digest: tar.digest(),
     size,
     sha256: compressed.digest(),
     open: () => createReadStream(place, { highWaterMark: CHUNK }) as AsyncIterable<Uint8Array>,
     path: place,
+    disposable: true,
   };
 }
 
-/** Pieces of a tar, many of which are the 512 bytes of a header, put together to larger ones that may be kept. */
-function* batches(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let batch = Buffer.allocUnsafe(CHUNK);
+/** Resolves when a part is compressed, and its memory may be used again. */
+function compress(zstd: ZstdCompress, part: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  zstd.write(part, (error) => (error ? reject(error) : resolve()));
+  // It is awaited after the next part has been read.
+  promise.catch(() => {});
+  return promise;
+}
+
+/**
+ * Pieces of a tar, many of which are the 512 bytes of a header, put together to parts of one size but for the last. A part is
+ * valid until the next but one is asked for.
+ */
+function* partsOf(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let [part, other] = [Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)];
   let used = 0;
   for (const piece of pieces) {
-    if (used + piece.length > CHUNK) {
-      yield batch.subarray(0, used);
-      batch = Buffer.allocUnsafe(Math.max(CHUNK, piece.length));
+    for (let offset = 0; offset < piece.length;) {
+      const taken = piece.subarray(offset, offset + CHUNK - used);
+      part.set(taken, used);
+      used += taken.length;
+      offset += taken.length;
+      if (used < CHUNK) continue;
+      yield part;
+      [part, other] = [other, part];
       used = 0;
     }
-    batch.set(piece, used);
-    used += piece.length;
   }
-  if (used > 0) yield batch.subarray(0, used);
+  if (used > 0) yield part.subarray(0, used);
 }

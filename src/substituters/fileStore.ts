@@ -64,12 +64,25 @@ async function writeBody(place: string, body: ObjectBody, signal: AbortSignal): 
     await pipeline(Readable.from(body.open(), { objectMode: false }), file, { signal });
     length = file.bytesWritten;
   } else {
+    const linked = body.disposable === true && (await isLinked(body.path, place));
     // In the kernel, and on some file systems without copying anything.
-    await copyFile(body.path, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    if (!linked) await copyFile(body.path, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     await chmod(place, 0o644);
     length = (await stat(place)).size;
   }
   if (length !== body.size) throw new Error(`${length} bytes came instead of ${body.size}`);
+}
+
+/** Gives a file a second name; false if that cannot be, because that is on another file system, or one without such names. */
+async function isLinked(path: string, place: string): Promise<boolean> {
+  try {
+    await link(path, place);
+    return true;
+  } catch (error) {
+    if (['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemErrorCode(error) ?? ''))
+      return false;
+    throw error;
+  }
 }
 
 async function* listFiles(root: string): AsyncGenerator<ListedObject> {

@@ -74,4 +74,6 @@ export interface ObjectBody {
   readonly open: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** A file with these bytes, if there is one: what copies files need not read them. */
   readonly path?: string;
+  /** Nobody relies on that file: it may get a second name instead of being copied. */
+  readonly disposable?: boolean;
 }

@@ -59,6 +59,7 @@ export async function copyCache(
         ...checked,
         open: () => createReadStream(place, { highWaterMark: 1024 * 1024 }),
         path: place,
+        disposable: true,
       });
       summary.written += 1;
       summary.bytes += checked.size;
