@@ -1,12 +1,11 @@
-import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { lstat, open, readFile, rename } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { lstat, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type Testimony, testimoniesOf, weigh } from '../../attest/testimony.ts';
 import type { Trust } from '../../attest/trust.ts';
 import { temporaryFolder } from '../../io/files.ts';
 import { listTree } from '../../io/tree.ts';
-import { type Digest, sha256Stream } from '../../model/digest.ts';
+import type { Digest } from '../../model/digest.ts';
 import { type Envelope, parseEnvelopes } from '../../model/envelope.ts';
 import { errorMessage, systemErrorCode, VmbuildError } from '../../model/errors.ts';
 import { artifactOf, type Realisation } from '../../model/realisation.ts';
@@ -17,6 +16,7 @@ import { adoptSource, findSource } from '../../store/sources.ts';
 import { artifactPath, sourcePath, STATEMENTS_LIMIT, statementsPath } from '../../substituters/layout.ts';
 import type { OpenObject } from '../../substituters/objectStore.ts';
 import { checkArchive, unpackArchive } from '../unpackArchive.ts';
+import { copyHashed } from './copyHashed.ts';
 import { CACHE_FOLDER, invalidClosure, type Manifest, MANIFEST_PATH, parseManifest } from './manifest.ts';
 
 /**
@@ -211,33 +211,6 @@ async function record(store: Store, testimonies: readonly Testimony[]): Promise<
   if (before !== undefined && before.envelopes === undefined) return;
   const envelopes = [...new Set(testimonies.flatMap(({ envelope }) => envelope ?? []))];
   await recordRealisation(store, statement, envelopes);
-}
-
-/** Copies a file and gives its digest; undefined if there is no file. Links are not followed. */
-async function copyHashed(from: string, to: string, signal: AbortSignal): Promise<Digest | undefined> {
-  await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (error: unknown) => {
-      if (['ENOENT', 'ELOOP', 'ENXIO'].includes(systemErrorCode(error) ?? ''))
-        return { [Symbol.asyncDispose]: () => Promise.resolve() };
-      throw error;
-    },
-  );
-  if (!('stat' in file) || !(await file.stat()).isFile()) return undefined;
-  const hash = sha256Stream();
-  const part = `${to}.part`;
-  await pipeline(
-    file.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 }),
-    async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    },
-    createWriteStream(part, { flags: 'wx' }),
-    { signal },
-  );
-  await rename(part, to);
-  return hash.digest();
 }
 
 async function readWhole(path: string, limit = STATEMENTS_LIMIT): Promise<Buffer> {
