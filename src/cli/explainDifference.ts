@@ -1,12 +1,13 @@
 import type { StepVerdict } from '../build/verify/verifyStep.ts';
 import type { Executor } from '../executors/executor.ts';
-import { diffPaths } from '../firmware/diffPaths.ts';
 import { claimImage } from '../store/images.ts';
 import type { Store } from '../store/openStore.ts';
 import { askDiffoscope, secondOpinionText } from './diffoscope.ts';
 import { formatCount } from './format.ts';
-import { differenceText } from './render/differences.ts';
+import { namedDifferences } from './namedDifferences.ts';
+import { differenceRecord, differenceText } from './render/differences.ts';
 import type { GlobalOptions } from './settings.ts';
+import { graphOfArtifact } from './subject.ts';
 
 /** Differences that are shown of one step; `vmbuild diff` shows all. */
 const MOST = 20;
@@ -31,13 +32,19 @@ export async function explainDifference(
   if (other === undefined) return;
   const { store, executor } = context;
   const { target } = subject.step;
-  const differences = diffPaths(store.layout.tree(subject.artifact), store.layout.tree(other));
+  const graph = await graphOfArtifact(subject.artifact, { store });
+  const differences = await namedDifferences(
+    store.layout.tree(subject.artifact),
+    store.layout.tree(other),
+    graph,
+    store,
+  );
   const again = `vmbuild diff ${subject.artifact} ${other}`;
   const print = (line: object, text: string): void =>
     void process.stdout.write(json ? `${JSON.stringify({ ...line, target })}\n` : text);
   for (const difference of json ? differences : differences.slice(0, MOST)) {
-    const text = differenceText(difference, false).replaceAll('\n', '\n  ').trimEnd();
-    print({ type: 'difference', ...difference, unread: undefined }, `  ${target}: ${text}\n`);
+    const text = differenceText(difference).replaceAll('\n', '\n  ').trimEnd();
+    print({ type: 'difference', ...differenceRecord(difference) }, `  ${target}: ${text}\n`);
   }
   const more = differences.length - MOST;
   if (more > 0 && !json) process.stdout.write(`  ${formatCount(more, 'more difference')}: ${again}\n`);

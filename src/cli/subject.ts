@@ -58,7 +58,7 @@ export async function findSubject(what: string, context: Context, options: Subje
     const image = await readFlashFile(path, (message) => new VmbuildError('USAGE', message));
     return subject(path, image, [], await platformOf(project, options.platform));
   }
-  const graph = isDigest(what) ? await graphOfArtifact(what, context) : await graphOfTarget(what, context);
+  const graph = await graphOf(what, context);
   const artifact = isDigest(what) ? what : graph.at(-1)?.artifact;
   const folder = artifact && (await findTree(store, artifact));
   if (folder === undefined) {
@@ -78,7 +78,15 @@ function subject(path: string, image: Buffer, graph: readonly Made[], platform: 
   return { path, image, root, made: graph.at(-1), platform, slots: platform?.blobs ?? {}, graph };
 }
 
-async function graphOfTarget(target: string, { evaluator, store }: Context): Promise<readonly Made[]> {
+/** Everything that an artifact, by its digest, or a target is made of: inputs first, itself last. */
+export async function graphOf(what: string, context: Pick<Context, 'evaluator' | 'store'>): Promise<readonly Made[]> {
+  return isDigest(what) ? graphOfArtifact(what, context) : graphOfTarget(what, context);
+}
+
+async function graphOfTarget(
+  target: string,
+  { evaluator, store }: Pick<Context, 'evaluator' | 'store'>,
+): Promise<readonly Made[]> {
   const plan = await planSteps([await evaluator.evaluate(target)], store);
   const made = plan.flatMap(({ step, statement }) => (statement === undefined ? [] : [madeBy(step.target, statement)]));
   if (made.at(-1)?.target === target) return made;
@@ -88,7 +96,7 @@ async function graphOfTarget(target: string, { evaluator, store }: Context): Pro
 }
 
 /** As far as the store's records tell. */
-async function graphOfArtifact(artifact: Digest, { store }: Context): Promise<readonly Made[]> {
+export async function graphOfArtifact(artifact: Digest, { store }: Pick<Context, 'store'>): Promise<readonly Made[]> {
   const index = await indexRecords(store);
   const found = new Map<Digest, Made | undefined>();
   const visit = async (digest: Digest): Promise<void> => {

@@ -4,7 +4,7 @@ import { listTree } from '../io/tree.ts';
 import type { TarEntry } from '../formats/tarHeader.ts';
 import { compareTrees, type Difference } from './compareTrees.ts';
 import { diffText } from './diffText.ts';
-import type { PartKind } from './parts/part.ts';
+import type { Part, PartKind } from './parts/part.ts';
 import { readRom } from './parts/readRom.ts';
 
 /** One way in which two files or folders are not the same. */
@@ -16,6 +16,8 @@ export interface PathDifference {
   readonly detail: string;
   /** What is there on both sides, if it is a file and vmbuild has no reader for what is in it. */
   readonly unread?: { readonly before: Uint8Array; readonly after: Uint8Array } | undefined;
+  /** The parts on `path` that the old file has, from the whole file down; undefined for what is no image of parts. */
+  readonly old?: readonly Part[];
 }
 
 /** Larger files are compared as bytes alone; a ROM has at most 64 MiB. */
@@ -62,17 +64,30 @@ function diffFiles(before: string, after: string, name: string): readonly PathDi
   if (Math.max(was.length, is.length) > MAX_PARSED) {
     return [{ path: [name], change: 'changed', detail: `${was.length} → ${is.length} bytes` }];
   }
-  return compareTrees(readRom(was, name), readRom(is, name)).map((difference) => {
+  const old = readRom(was, name);
+  return compareTrees(old, readRom(is, name)).map((difference) => {
     const last = [difference.before?.content, difference.after?.content];
     const lines = last[0] && last[1] ? diffText(last[0], last[1]) : undefined;
     const unread = lines === undefined ? unreadContent(difference) : undefined;
     return {
       ...(unread && { unread }),
       path: difference.path.map((part) => part.name),
+      old: partsOn(difference.path, old),
       change: difference.change,
       detail: lines === undefined ? difference.detail : `${difference.detail}\n${lines}`,
     };
   });
+}
+
+/** The parts of a tree on the way of another's, as far down as it has them. */
+function partsOn(path: readonly Part[], root: Part): readonly Part[] {
+  const parts = [root];
+  for (const { name } of path.slice(1)) {
+    const next = parts.at(-1)?.parts.find((part) => part.name === name);
+    if (next === undefined) break;
+    parts.push(next);
+  }
+  return parts;
 }
 
 /** Parts that are files of their own: what stands in them by no format of firmware may be anything. */

@@ -2,6 +2,7 @@ import { FormatError } from '../formats/binary.ts';
 import { readBzImage } from '../formats/bzImage.ts';
 import type { BlobSlots } from '../model/blobSlot.ts';
 import { type Digest, sha256 } from '../model/digest.ts';
+import type { PathDifference } from './diffPaths.ts';
 import { isFlash, type Part } from './parts/part.ts';
 import { readRom } from './parts/readRom.ts';
 import { fileSlot } from './setApart.ts';
@@ -42,6 +43,30 @@ export async function findProducers(
   };
   attribute(root);
   return producers;
+}
+
+/**
+ * Finds for each difference of two files who made what the old one has there: that is where to look for the reason.
+ *
+ * @param files of everything that the old file was made of, as for findProducers.
+ * @returns one for each difference, in their order; undefined where it is not known.
+ */
+export async function producersOf(
+  differences: readonly PathDifference[],
+  files: readonly MadeFile[],
+): Promise<readonly (Producer | undefined)[]> {
+  const known = new Map<Part, ReadonlyMap<Part, Producer>>();
+  const found: (Producer | undefined)[] = [];
+  for (const { old: [root, ...inner] = [] } of differences) {
+    if (root === undefined) {
+      found.push(undefined);
+      continue;
+    }
+    const makers = known.get(root) ?? (await findProducers(root, files, {}));
+    known.set(root, makers);
+    found.push([root, ...inner].map((part) => makers.get(part)).findLast((maker) => maker !== undefined));
+  }
+  return found;
 }
 
 /** True for what several recipes have a part in. The rest is from where it is from, and need not be unpacked to find that out. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/model/digest.ts';
 import { boardProject, platformRecipe } from '../support/boardProject.ts';
 import { expectAgreement, type JsonPart } from '../support/cbfstool.ts';
-import { buildSuite, cannotBuild, type Fixture } from '../support/fixture.ts';
+import { buildSuite, cannotBuild, type Fixture, scriptRecipe } from '../support/fixture.ts';
 import { temporary } from '../support/temporary.ts';
 import { type TestRom, testRom } from '../support/testRom.ts';
 import { type Cli, cliFor } from './cli.ts';
@@ -123,6 +123,41 @@ describe('vmbuild inspect', () => {
       expectAgreement(root, path, 'cbfstool');
     },
   );
+});
+
+describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild diff'), () => {
+  it('names the recipe that made the part that differs', async () => {
+    const made = await project();
+    const stage = 'romstage '.repeat(100);
+    await made.write('stage/recipe.ts', scriptRecipe('cp /recipe/stage.bin /out/', { files: ['stage.bin'] }));
+    await made.write('stage/stage.bin', stage);
+    await made.write(
+      'image/recipe.ts',
+      platformRecipe({
+        files: ['test.rom'],
+        inputs: { stage: 'stage' },
+        command: ['cp', '/recipe/test.rom', '/out/'],
+      }),
+    );
+    const cli = await cliFor(made);
+    const realise = async (options: TestRom): Promise<string> => {
+      await setImage(made, options);
+      expect((await cli.run('realize', 'image-board')).code).toBe(0);
+      return JSON.parse((await cli.run('inspect', 'image-board', '--json')).stdout).artifact as string;
+    };
+    const before = await realise({ stage: Buffer.from(stage), init: 'one' });
+    const after = await realise({ stage: Buffer.from(stage.replace('r', 'R')), init: 'two' });
+
+    const { code, stdout } = await cli.run('diff', before, after);
+    expect(code).toBe(5);
+    expect(stdout).toMatch(/→ fallback\/romstage: changed: .*; produced by recipe stage\n/);
+    // Nobody's file has these bytes, so it was made where the whole image was.
+    expect(stdout).toMatch(/→ init: changed: .*; produced by recipe image-board\n/);
+    const lines = (await cli.run('diff', before, after, '--json')).stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).producer)).toEqual(
+      expect.arrayContaining([{ target: 'stage', file: 'stage.bin' }]),
+    );
+  });
 });
 
 describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild compare'), () => {

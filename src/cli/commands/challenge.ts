@@ -9,7 +9,7 @@ import { evaluateAll, openContext } from '../context.ts';
 import { formatCount } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
 import { challengeJson, challengeText } from '../render/challenge.ts';
-import { differenceText } from '../render/differences.ts';
+import { differenceRecord, differenceText } from '../render/differences.ts';
 import type { GlobalOptions } from '../settings.ts';
 
 /** Options of `vmbuild challenge`. */
@@ -84,13 +84,15 @@ async function showDifferences(
 ): Promise<void> {
   for (const result of causes(results)) {
     const { here, published } = await fetchContested(result, caches, context);
-    const { diffPaths } = await import('../../firmware/diffPaths.ts');
+    const { namedDifferences } = await import('../namedDifferences.ts');
+    const { graphOfArtifact } = await import('../subject.ts');
     const sides = { target: result.step.target, here: here.artifact, published: published.artifact };
     if (!json) process.stdout.write(`vmbuild diff ${here.artifact} ${published.artifact}\n`);
-    for (const difference of diffPaths(here.path, published.path)) {
+    const graph = await graphOfArtifact(here.artifact, context);
+    for (const difference of await namedDifferences(here.path, published.path, graph, context.store)) {
       const line = json
-        ? `${JSON.stringify({ type: 'difference', ...sides, ...difference, unread: undefined })}\n`
-        : `  ${differenceText(difference, false)}`;
+        ? `${JSON.stringify({ type: 'difference', ...sides, ...differenceRecord(difference) })}\n`
+        : `  ${differenceText(difference)}`;
       process.stdout.write(line);
     }
   }

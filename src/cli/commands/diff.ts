@@ -1,11 +1,8 @@
 import { resolve } from 'node:path';
-import { planSteps } from '../../build/plan.ts';
 import { createProvisioner } from '../../build/provision.ts';
-import { diffPaths, type PathDifference } from '../../firmware/diffPaths.ts';
 import { exists } from '../../io/files.ts';
 import { isDigest } from '../../model/digest.ts';
 import { VmbuildError } from '../../model/errors.ts';
-import { artifactOf } from '../../model/realisation.ts';
 import { claimTree } from '../../store/artifacts.ts';
 import { type ExecutorChoice, executorChooser } from '../chooseExecutor.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
@@ -13,8 +10,10 @@ import { type Context, openContext } from '../context.ts';
 import { askDiffoscope, type SecondOpinion, secondOpinionText } from '../diffoscope.ts';
 import { formatCount } from '../format.ts';
 import { interruptSignal } from '../interrupt.ts';
-import { differenceText } from '../render/differences.ts';
+import { type NamedDifference, namedDifferences } from '../namedDifferences.ts';
+import { differenceRecord, differenceText } from '../render/differences.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
+import { graphOf, type Made } from '../subject.ts';
 
 /** Options of `vmbuild diff`. */
 interface DiffOptions extends GlobalOptions, FetchOptions {
@@ -30,10 +29,12 @@ interface DiffOptions extends GlobalOptions, FetchOptions {
  */
 export async function diffCommand(before: string, after: string, options: DiffOptions): Promise<void> {
   const context = await openContext(options, 'write');
-  const [was, is] = [await pathOf(before, context), await pathOf(after, context)];
-  const differences = diffPaths(was, is);
+  const [was, is] = [await find(before, context), await find(after, context)];
+  const differences = await namedDifferences(was.path, is.path, was.graph, context.store);
   const json = options.json === true;
-  for (const difference of differences) process.stdout.write(differenceText(difference, json));
+  for (const difference of differences) {
+    process.stdout.write(json ? `${JSON.stringify(differenceRecord(difference))}\n` : differenceText(difference));
+  }
   if (differences.length === 0) {
     if (!json) process.stdout.write('the same bytes\n');
     return;
@@ -52,7 +53,7 @@ export async function diffCommand(before: string, after: string, options: DiffOp
 }
 
 async function secondOpinion(
-  differences: readonly PathDifference[],
+  differences: readonly NamedDifference[],
   { store }: Context,
   options: DiffOptions,
 ): Promise<SecondOpinion> {
@@ -70,19 +71,17 @@ async function secondOpinion(
   });
 }
 
-/** A path stays what it is; a digest and a target are artifacts of the store. */
-async function pathOf(what: string, { evaluator, store }: Context): Promise<string> {
-  if (isDigest(what)) {
-    const path = await claimTree(store, what);
-    if (path !== undefined) return path;
-    throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`);
-  }
-  if (await exists(resolve(what))) return resolve(what);
-  const plan = await planSteps([await evaluator.evaluate(what)], store);
-  const statement = plan.at(-1)?.statement;
-  const path = statement && (await claimTree(store, artifactOf(statement)));
-  if (path !== undefined) return path;
-  throw new VmbuildError('NOT_REALISED', `${what} is not in the store as its recipe is now`, {
-    hints: [`vmbuild realize ${what}`],
+/** A path stays what it is; a digest and a target are artifacts of the store, of which it is known what they were made of. */
+async function find(
+  what: string,
+  context: Context,
+): Promise<{ readonly path: string; readonly graph: readonly Made[] }> {
+  if (!isDigest(what) && (await exists(resolve(what)))) return { path: resolve(what), graph: [] };
+  const graph = await graphOf(what, context);
+  const artifact = isDigest(what) ? what : graph.at(-1)?.artifact;
+  const path = artifact && (await claimTree(context.store, artifact));
+  if (path !== undefined) return { path, graph };
+  throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`, {
+    hints: isDigest(what) ? [] : [`vmbuild realize ${what}`],
   });
 }
