@@ -1,9 +1,9 @@
 import { defineRecipe } from 'vmbuild';
-import { BOOT_SCENARIOS } from '../shared/bootScenarios.ts';
+import { BOOT_INPUTS, BOOT_SCENARIOS } from '../shared/bootScenarios.ts';
 
 export default defineRecipe({
   ...BOOT_SCENARIOS,
   description:
     'the proof that rom-qemu-q35 boots an operating system with two processors and 4 GiB in its virtual machine',
-  inputs: { rom: 'rom-qemu-q35', os: 'os-disk' },
+  inputs: { ...BOOT_INPUTS, os: 'os-disk' },
 });

@@ -33,8 +33,8 @@ export interface MachineOptions {
 export interface MachineRequest {
   /** The step that boots ROMs: `boot-<platform>`. */
   readonly step: Step;
-  /** The result of its input `rom`. */
-  readonly rom: RealisedStep;
+  /** Of its inputs, those that every machine needs. */
+  readonly inputs: Readonly<Record<string, RealisedStep>>;
   /** Disk images, absolute paths; they are only read. */
   readonly disks: readonly string[];
   readonly machine: MachineOptions;
@@ -67,9 +67,10 @@ export async function startMachine(request: MachineRequest): Promise<RunningMach
   mkdirSync(recipe);
   mkdirSync(sandbox, { mode: 0o700 });
   writeRecipeFiles(step.files, recipe);
-  const inputs: Record<string, MountedContent> = {
-    rom: { kind: 'tree', digest: request.rom.artifact, path: request.rom.path },
-  };
+  const inputs: Record<string, MountedContent> = {};
+  for (const [name, { artifact, path }] of Object.entries(request.inputs)) {
+    inputs[name] = { kind: 'tree', digest: artifact, path };
+  }
   for (const [index, path] of request.disks.entries()) {
     // Nobody records it, so its content need not be read for a digest.
     inputs[`disk-${index + 1}`] = { kind: 'file', digest: sha256(path), path };

@@ -1,7 +1,7 @@
 """
 Boots a ROM through scenarios, and checks for each that the console shows its marks in their order.
 
-  /in/rom/vmboot-qemu-q35.rom, and the disks that the scenarios name, as paths below /in
+  /in/rom/vmboot-qemu-q35.rom, /in/qemu/bin/qemu-system-x86_64, and the disks that the scenarios name, as paths below /in
   /recipe/scenarios.json
   -> /out/verdict.json: what was seen, and nothing that varies; times and transcripts are printed.
 
@@ -30,6 +30,8 @@ import sys
 from machine import Failed, Machine, command
 
 ROM = '/in/rom/vmboot-qemu-q35.rom'
+# Option ROMs and the like, which Debian's packages have.
+QEMU = ['/in/qemu/bin/qemu-system-x86_64', '-L', '/usr/share/qemu']
 
 
 def boot(scenario, timeout):
@@ -38,7 +40,7 @@ def boot(scenario, timeout):
     if 'written' in scenario:
         shutil.copyfile(disks[-1][0], 'written.img')
         disks[-1] = ('written.img', True)
-    with Machine(command(ROM, disks, **{'steady': True, **scenario.get('machine', {})}), timeout) as machine:
+    with Machine(command(ROM, disks, qemu=QEMU, **{'steady': True, **scenario.get('machine', {})}), timeout) as machine:
         try:
             for step in scenario['steps']:
                 take(machine, step)
@@ -53,7 +55,7 @@ def boot(scenario, timeout):
 def serve(disks, **machine):
     """Becomes QEMU, which waits until somebody is at the console."""
     paths = [(f'/in/disk-{number}', False) for number in range(1, disks + 1)]
-    line = command(ROM, paths, **machine, serial='unix:/out/console,server=on,wait=on')
+    line = command(ROM, paths, qemu=QEMU, **machine, serial='unix:/out/console,server=on,wait=on')
     os.environ['TMPDIR'] = os.getcwd()
     os.execvp(line[0], line)
 

@@ -15,18 +15,20 @@ class Failed(Exception):
     """A boot that did not go as it should; the message says why."""
 
 
-def command(rom, disks, memory=2048, cpus=2, processor='EPYC,+svm', network=False, serial='stdio', steady=False):
+def command(rom, disks, memory=2048, cpus=2, processor='EPYC,+svm', network=False, serial='stdio', steady=False,
+            qemu=('qemu-system-x86_64',)):
     """
     The command line of QEMU. `disks` are pairs of a path and whether what is written to it stays there; `memory` is in MiB.
 
     Always TCG, never the machine's KVM: what is to be proved needs a processor with SVM and nested paging.
 
+    `qemu` is the program, and arguments that it always gets.
+
     `steady`: the machine's time passes by the instructions that it executes (8 ns each), and by the clock only while it has nothing to
-    do. On a busy computer its timers do not overtake what it gets done, and they go off in the thread that executes, so that
-    what QEMU 7.2's SVM lacks in locking is not needed (docs/gokvm.md). All its processors share that thread.
+    do. So on a busy computer its timers do not overtake what it gets done. All its processors share one thread.
     """
     line = [
-        'qemu-system-x86_64', '-M', 'q35', '-accel', f'tcg,thread={"single" if steady else "multi"}', '-cpu', processor, '-m', f'{memory}M',
+        *qemu, '-M', 'q35', '-accel', f'tcg,thread={"single" if steady else "multi"}', '-cpu', processor, '-m', f'{memory}M',
         '-smp', str(cpus), '-nodefaults', '-display', 'none', '-monitor', 'none', '-serial', serial, '-no-reboot',
         '-bios', rom,
     ]
@@ -38,7 +40,7 @@ def command(rom, disks, memory=2048, cpus=2, processor='EPYC,+svm', network=Fals
                  '-device', f'ide-hd,drive=d{number},bus=ide.{number}']
     if network:
         # restrict: nothing leaves this machine; QEMU itself answers DHCP.
-        line += ['-netdev', 'user,id=n,restrict=on', '-device', 'e1000e,netdev=n']
+        line += ['-netdev', 'user,id=n,restrict=on', '-device', 'e1000e,netdev=n,romfile=']
     return line
 
 

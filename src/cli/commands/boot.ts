@@ -23,6 +23,9 @@ interface BootOptions extends GlobalOptions, FetchOptions, MachineOptions {
   readonly timeout: number;
 }
 
+/** What a boot recipe calls the ROM and the emulator. */
+const MACHINE_INPUTS = ['rom', 'qemu'];
+
 /** `vmbuild boot`: a ROM in QEMU, for a person. */
 export async function bootCommand(target: string, options: BootOptions): Promise<void> {
   const disks = options.disk.map(diskImage);
@@ -41,7 +44,9 @@ export async function bootCommand(target: string, options: BootOptions): Promise
   // Of the two only this one shows the machine's console while it runs.
   const executor = executorChooser('namespace', store, emit);
   const cores = availableParallelism();
-  const results = await realise([step.inputs['rom'] as Step], {
+  // Its other inputs are the disks of its scenarios.
+  const needed = MACHINE_INPUTS.flatMap((name) => step.inputs[name] ?? []);
+  const results = await realise(needed, {
     store,
     fetch,
     executor,
@@ -57,7 +62,12 @@ export async function bootCommand(target: string, options: BootOptions): Promise
   await using provisioner = createProvisioner({ store, fetch, emit, signal });
   await using machine = await startMachine({
     step,
-    rom: results[results.length - 1] as (typeof results)[number],
+    inputs: Object.fromEntries(
+      MACHINE_INPUTS.flatMap((name) => {
+        const made = results.find((result) => result.step.hash === step.inputs[name]?.hash);
+        return made === undefined ? [] : [[name, made]];
+      }),
+    ),
     disks,
     machine: { memory: options.memory, cpus: options.cpus, network: options.network },
     store,
