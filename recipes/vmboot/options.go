@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,8 @@ type options struct {
 	memory uint64
 	// reserve is what stays with the host, in bytes.
 	reserve uint64
-	cpus    int
+	// cpus is how many the machine has; by default as many as the computer.
+	cpus int
 	// block and allow say by PCI ids which controllers' disks and which network cards the machine gets.
 	block, allow pciFilter
 	// readOnly is whether the machine cannot write to its disks.
@@ -97,8 +99,7 @@ func parseOptions(args []string) (*options, error) {
 	set.StringVar(&o.firmware, "firmware", "", "`path`, LABEL=label of a file system or partition, or PARTUUID=uuid; searched for by default")
 	set.Func("memory", "`size` of the machine, for example 2G; all but the reserve by default", size(&o.memory))
 	set.Func("reserve", "`size` that stays with this system, 384M by default", size(&o.reserve))
-	// Not as many as the computer has: a second processor of gokvm does not always start, see docs/gokvm.md.
-	set.IntVar(&o.cpus, "cpus", 1, "number of CPUs; one by default")
+	set.IntVar(&o.cpus, "cpus", min(runtime.NumCPU(), maxCPUs), "number of CPUs; as many as the computer has by default")
 	set.Var(o.block, "block", "PCI `ids` (0x8086:0x1234,…) of controllers and network cards that the machine does not get")
 	set.Var(o.allow, "allow", "PCI `ids` of the only controllers and network cards that the machine gets")
 	set.BoolVar(&o.readOnly, "read-only", false, "the machine cannot write to its disks")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"reflect"
+	"runtime"
 	"testing"
 )
 
@@ -36,6 +37,17 @@ func TestParseOptions(t *testing.T) {
 
 	if o.memory != 1<<30 || o.reserve != 512<<20 || o.cpus != 2 || !o.readOnly || !o.network ||
 		!o.block[pciID{1, 2}] || len(o.allow) != 0 {
+		t.Fatalf("%+v", o)
+	}
+}
+
+func TestDefaultOptions(t *testing.T) {
+	o, err := parseOptions(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if o.memory != 0 || o.reserve != defaultReserve || o.cpus != min(runtime.NumCPU(), maxCPUs) || o.readOnly || !o.network {
 		t.Fatalf("%+v", o)
 	}
 }
