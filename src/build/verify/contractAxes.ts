@@ -4,6 +4,9 @@ import type { Axis, Change } from './axis.ts';
 /** Three years, and not a whole number of days: date, weekday and time are all other ones. */
 const CLOCK_OFFSET_SECONDS = 3 * 365 * 86_400 + 12_345;
 
+/** How often a processor was taken away. */
+let turn = 0;
+
 /** The round itself runs elsewhere. */
 const NOTHING: Change = {};
 
@@ -46,8 +49,8 @@ export const CONTRACT_AXES: readonly Axis[] = [
     about: 'fewer processors',
     vary: ({ cpus }) => {
       if (cpus.length < 2) return { impossible: 'there is one processor only' };
-      // Not always the same ones: of several steps at once each should have its own.
-      const left = cpus.toSpliced(Math.floor(Math.random() * cpus.length), 1);
+      // By turns: of several steps at once, each should lack another one.
+      const left = cpus.toSpliced(turn++ % cpus.length, 1);
       return { variations: { cpus: left } };
     },
     seen: (usual, varied) => usual.cpus !== varied.cpus,
