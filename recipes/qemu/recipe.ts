@@ -1,7 +1,8 @@
 import { debian, defineRecipe } from 'vmbuild';
 
 export default defineRecipe({
-  description: "QEMU 10.0.13, the emulator that boots ROMs, with a defect of its AMD-V mended that stops and crashes guests",
+  description:
+    'QEMU 10.0.13, the emulator that boots ROMs, with a defect of its AMD-V mended that stops and crashes guests',
   image: 'emulator',
   sources: {
     'qemu.tar.xz': debian({
