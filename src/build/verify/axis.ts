@@ -22,6 +22,8 @@ export interface Machine {
   readonly memoryFolder: string | undefined;
   /** The library of libfaketime, if it is installed. */
   readonly faketime: string | undefined;
+  /** A module that Python loads at its start, with which it can sleep under that library. */
+  readonly pythonSleep: string;
   /** A file like /proc/cpuinfo with fewer flags. */
   readonly cpuinfo: string;
   /** The step's image, with folders that list another order, if there is room for that. */

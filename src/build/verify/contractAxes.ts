@@ -16,13 +16,14 @@ export const CONTRACT_AXES: readonly Axis[] = [
     name: 'clock',
     kind: 'contract',
     about: 'the clock is three years ahead',
-    vary: ({ faketime }) => {
+    vary: ({ faketime, pythonSleep }) => {
       if (faketime === undefined) return { impossible: 'libfaketime is not installed (Debian: libfaketime)' };
       return {
         variations: {
-          files: { 'libfaketime.so.1': faketime },
+          files: { 'libfaketime.so.1': faketime, 'sitecustomize.py': pythonSleep },
           environment: {
             LD_PRELOAD: '/dev/libfaketime.so.1',
+            PYTHONPATH: '/dev',
             FAKETIME: `+${CLOCK_OFFSET_SECONDS}`,
             // Only the wall clock: times of files stay comparable with each other, and waits as long as they are.
             NO_FAKE_STAT: '1',

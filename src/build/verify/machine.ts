@@ -20,6 +20,23 @@ const FAKETIME = [
   '/usr/lib/faketime/libfaketime.so.1',
 ];
 
+/**
+ * Python's sleep, from 3.11 on, waits for a moment of the monotonic clock. libfaketime (0.9.10) takes its offset away from that
+ * moment, even if it is told to leave that clock alone, and the kernel refuses what comes out. To wait for nothing has no such moment.
+ */
+const PYTHON_SLEEP = `import select
+import time
+
+
+def sleep(seconds):
+    if seconds < 0:
+        raise ValueError('sleep length must be non-negative')
+    select.select([], [], [], seconds)
+
+
+time.sleep = sleep
+`;
+
 /** What is the same for all steps. */
 export type MachineFacts = Omit<Machine, 'executor' | 'firstExecutor' | 'memoryFolder' | 'reorderedImage'>;
 
@@ -27,7 +44,9 @@ export type MachineFacts = Omit<Machine, 'executor' | 'firstExecutor' | 'memoryF
 export function describeMachine(scratch: string, cores: number): MachineFacts {
   const cpuinfo = join(scratch, 'cpuinfo');
   writeFileSync(cpuinfo, plainProcessor(readFileSync('/proc/cpuinfo', 'utf8')));
-  return { cores, cpus: allowedCpus(), faketime: FAKETIME.find((path) => existsSync(path)), cpuinfo };
+  const pythonSleep = join(scratch, 'sitecustomize.py');
+  writeFileSync(pythonSleep, PYTHON_SLEEP);
+  return { cores, cpus: allowedCpus(), faketime: FAKETIME.find((path) => existsSync(path)), pythonSleep, cpuinfo };
 }
 
 /** A processor of the first x86-64 generation with an invented name. */
