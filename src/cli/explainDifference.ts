@@ -32,11 +32,10 @@ export async function explainDifference(
   if (other === undefined) return;
   const { store, executor } = context;
   const { target } = subject.step;
-  const graph = await graphOfArtifact(subject.artifact, { store });
   const differences = await namedDifferences(
     store.layout.tree(subject.artifact),
     store.layout.tree(other),
-    graph,
+    () => graphOfArtifact(subject.artifact, { store }),
     store,
   );
   const again = `vmbuild diff ${subject.artifact} ${other}`;

@@ -9,15 +9,16 @@ export type NamedDifference = PathDifference & { readonly producer: Producer | u
 /**
  * Every difference of two files or folders, with the recipes to look into.
  *
- * @param graph what `before` is made of; nothing for a file from elsewhere.
+ * @param graphOf what `before` is made of; nothing for a file from elsewhere. Only asked if there are differences.
  */
 export async function namedDifferences(
   before: string,
   after: string,
-  graph: readonly Made[],
+  graphOf: () => Promise<readonly Made[]>,
   store: Store,
 ): Promise<readonly NamedDifference[]> {
   const differences = diffPaths(before, after);
-  const producers = await producersOf(differences, madeFiles({ graph }, { store }));
+  if (differences.length === 0) return [];
+  const producers = await producersOf(differences, madeFiles({ graph: await graphOf() }, { store }));
   return differences.map((difference, index) => ({ ...difference, producer: producers[index] }));
 }

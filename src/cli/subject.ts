@@ -58,7 +58,7 @@ export async function findSubject(what: string, context: Context, options: Subje
     const image = await readFlashFile(path, (message) => new VmbuildError('USAGE', message));
     return subject(path, image, [], await platformOf(project, options.platform));
   }
-  const graph = await graphOf(what, context);
+  const graph = isDigest(what) ? await graphOfArtifact(what, context) : await graphOfTarget(what, context);
   const artifact = isDigest(what) ? what : graph.at(-1)?.artifact;
   const folder = artifact && (await findTree(store, artifact));
   if (folder === undefined) {
@@ -78,12 +78,8 @@ function subject(path: string, image: Buffer, graph: readonly Made[], platform: 
   return { path, image, root, made: graph.at(-1), platform, slots: platform?.blobs ?? {}, graph };
 }
 
-/** Everything that an artifact, by its digest, or a target is made of: inputs first, itself last. */
-export async function graphOf(what: string, context: Pick<Context, 'evaluator' | 'store'>): Promise<readonly Made[]> {
-  return isDigest(what) ? graphOfArtifact(what, context) : graphOfTarget(what, context);
-}
-
-async function graphOfTarget(
+/** Everything that a target is made of, as its recipe is now: inputs first, itself last. */
+export async function graphOfTarget(
   target: string,
   { evaluator, store }: Pick<Context, 'evaluator' | 'store'>,
 ): Promise<readonly Made[]> {
@@ -95,7 +91,7 @@ async function graphOfTarget(
   });
 }
 
-/** As far as the store's records tell. */
+/** Everything that an artifact is made of, inputs first, itself last; as far as the store's records tell. */
 export async function graphOfArtifact(artifact: Digest, { store }: Pick<Context, 'store'>): Promise<readonly Made[]> {
   const index = await indexRecords(store);
   const found = new Map<Digest, Made | undefined>();

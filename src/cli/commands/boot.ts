@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Step } from '../../build/evaluate.ts';
+import type { RealisedStep } from '../../build/realised.ts';
 import { createProvisioner } from '../../build/provision.ts';
 import { realise } from '../../build/realise.ts';
 import { type MachineOptions, startMachine } from '../../build/startMachine.ts';
@@ -45,8 +46,9 @@ export async function bootCommand(target: string, options: BootOptions): Promise
   const executor = executorChooser('namespace', store, emit);
   const cores = availableParallelism();
   // Its other inputs are the disks of its scenarios.
-  const needed = MACHINE_INPUTS.flatMap((name) => step.inputs[name] ?? []);
-  const results = await realise(needed, {
+  const needed = Object.entries(step.inputs).filter(([name]) => MACHINE_INPUTS.includes(name));
+  const steps = needed.map(([, input]) => input);
+  const results = await realise(steps, {
     store,
     fetch,
     executor,
@@ -59,15 +61,11 @@ export async function bootCommand(target: string, options: BootOptions): Promise
     emit,
     signal,
   });
+  const made = new Map(results.map((result) => [result.step.hash, result]));
   await using provisioner = createProvisioner({ store, fetch, emit, signal });
   await using machine = await startMachine({
     step,
-    inputs: Object.fromEntries(
-      MACHINE_INPUTS.flatMap((name) => {
-        const made = results.find((result) => result.step.hash === step.inputs[name]?.hash);
-        return made === undefined ? [] : [[name, made]];
-      }),
-    ),
+    inputs: Object.fromEntries(needed.map(([name, { hash }]) => [name, made.get(hash) as RealisedStep])),
     disks,
     machine: { memory: options.memory, cpus: options.cpus, network: options.network },
     store,

@@ -88,7 +88,7 @@ async function showDifferences(
     const { graphOfArtifact } = await import('../subject.ts');
     const sides = { target: result.step.target, here: here.artifact, published: published.artifact };
     if (!json) process.stdout.write(`vmbuild diff ${here.artifact} ${published.artifact}\n`);
-    const graph = await graphOfArtifact(here.artifact, context);
+    const graph = (): ReturnType<typeof graphOfArtifact> => graphOfArtifact(here.artifact, context);
     for (const difference of await namedDifferences(here.path, published.path, graph, context.store)) {
       const line = json
         ? `${JSON.stringify({ type: 'difference', ...sides, ...differenceRecord(difference) })}\n`

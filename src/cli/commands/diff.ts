@@ -13,7 +13,7 @@ import { interruptSignal } from '../interrupt.ts';
 import { type NamedDifference, namedDifferences } from '../namedDifferences.ts';
 import { differenceRecord, differenceText } from '../render/differences.ts';
 import { type FetchOptions, fetchSettings, type GlobalOptions } from '../settings.ts';
-import { graphOf, type Made } from '../subject.ts';
+import { graphOfArtifact, graphOfTarget, type Made } from '../subject.ts';
 
 /** Options of `vmbuild diff`. */
 interface DiffOptions extends GlobalOptions, FetchOptions {
@@ -71,17 +71,25 @@ async function secondOpinion(
   });
 }
 
-/** A path stays what it is; a digest and a target are artifacts of the store, of which it is known what they were made of. */
-async function find(
-  what: string,
-  context: Context,
-): Promise<{ readonly path: string; readonly graph: readonly Made[] }> {
-  if (!isDigest(what) && (await exists(resolve(what)))) return { path: resolve(what), graph: [] };
-  const graph = await graphOf(what, context);
-  const artifact = isDigest(what) ? what : graph.at(-1)?.artifact;
-  const path = artifact && (await claimTree(context.store, artifact));
-  if (path !== undefined) return { path, graph };
-  throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`, {
-    hints: isDigest(what) ? [] : [`vmbuild realize ${what}`],
-  });
+/** One side of a comparison. */
+interface Side {
+  readonly path: string;
+  /** What it was made of; nothing for a file from elsewhere. */
+  readonly graph: () => Promise<readonly Made[]>;
+}
+
+/** A path stays what it is; a digest and a target are artifacts of the store. */
+async function find(what: string, context: Context): Promise<Side> {
+  const { store } = context;
+  if (isDigest(what)) {
+    const path = await claimTree(store, what);
+    if (path !== undefined) return { path, graph: () => graphOfArtifact(what, context) };
+    throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`);
+  }
+  if (await exists(resolve(what))) return { path: resolve(what), graph: () => Promise.resolve([]) };
+  const graph = await graphOfTarget(what, context);
+  const artifact = graph.at(-1)?.artifact;
+  const path = artifact && (await claimTree(store, artifact));
+  if (path !== undefined) return { path, graph: () => Promise.resolve(graph) };
+  throw new VmbuildError('NOT_REALISED', `the store has no artifact ${what}`, { hints: [`vmbuild realize ${what}`] });
 }
