@@ -20,7 +20,7 @@ export const CONTRACT_AXES: readonly Axis[] = [
       if (faketime === undefined) return { impossible: 'libfaketime is not installed (Debian: libfaketime)' };
       return {
         variations: {
-          files: { 'libfaketime.so.1': faketime, 'sitecustomize.py': pythonSleep },
+          files: { 'libfaketime.so.1': faketime, 'usercustomize.py': pythonSleep },
           environment: {
             LD_PRELOAD: '/dev/libfaketime.so.1',
             PYTHONPATH: '/dev',

@@ -23,6 +23,7 @@ const FAKETIME = [
 /**
  * Python's sleep, from 3.11 on, waits for a moment of the monotonic clock. libfaketime (0.9.10) takes its offset away from that
  * moment, even if it is told to leave that clock alone, and the kernel refuses what comes out. To wait for nothing has no such moment.
+ * Python reads it as usercustomize (its documentation, module `site`); sitecustomize is a name that projects use: EDK2 has one.
  */
 const PYTHON_SLEEP = `import select
 import time
@@ -44,7 +45,7 @@ export type MachineFacts = Omit<Machine, 'executor' | 'firstExecutor' | 'memoryF
 export function describeMachine(scratch: string, cores: number): MachineFacts {
   const cpuinfo = join(scratch, 'cpuinfo');
   writeFileSync(cpuinfo, plainProcessor(readFileSync('/proc/cpuinfo', 'utf8')));
-  const pythonSleep = join(scratch, 'sitecustomize.py');
+  const pythonSleep = join(scratch, 'usercustomize.py');
   writeFileSync(pythonSleep, PYTHON_SLEEP);
   return { cores, cpus: allowedCpus(), faketime: FAKETIME.find((path) => existsSync(path)), pythonSleep, cpuinfo };
 }
