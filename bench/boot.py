@@ -5,7 +5,7 @@ turn, in the same QEMU. Of each stage, the time by the clock and the processors'
 
   bench/boot.py [--rounds N] [--stock COMMIT | --no-stock]
 
-Needs the Debian packages qemu-system-x86 and ovmf, and VMBUILD_STORE. The stock chain is what the recipes made at COMMIT: u-root's own
+The emulator is the recipe `qemu`, with the libraries of its image. Needs VMBUILD_STORE, and for OVMF the Debian package ovmf. The stock chain is what the recipes made at COMMIT: u-root's own
 vmboot, gokvm without patches, EDK2 with its countdown. It is built if the store does not have it, toolchain and all; --no-stock
 leaves it out.
 """
@@ -43,6 +43,18 @@ def artifact(checkout, target):
     return next(event['path'] for event in map(json.loads, lines) if event['type'] == 'result')
 
 
+def emulator():
+    """QEMU of the recipe, by the image's own loader, since this machine may have other libraries."""
+    vmbuild = os.path.join(ROOT, 'bin', 'vmbuild')
+    subprocess.run([vmbuild, 'image', 'build', 'qemu'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(os.path.join(ROOT, 'docker', 'qemu', 'lock.json'), encoding='utf-8') as lock:
+        digest = json.load(lock)['image']['digest']
+    root = os.path.join(os.environ['VMBUILD_STORE'], 'images', digest, 'rootfs')
+    libraries = os.path.join(root, 'usr/lib/x86_64-linux-gnu')
+    return (os.path.join(libraries, 'ld-linux-x86-64.so.2'), '--library-path', libraries,
+            os.path.join(artifact(ROOT, 'qemu'), 'bin/qemu-system-x86_64'), '-L', os.path.join(root, 'usr/share/qemu'))
+
+
 def chain(checkout):
     """ROM and disk of a checkout."""
     rom = os.path.join(artifact(checkout, 'rom-qemu-q35'), 'vmboot-qemu-q35.rom')
@@ -58,9 +70,9 @@ def stock_chain(commit, work):
     return chain(checkout)
 
 
-def measure(rom, disk, marks):
+def measure(qemu, rom, disk, marks):
     """For each mark, the seconds from power-on to it: by the clock, and of processors."""
-    with Machine(command(rom, [(disk, False)]), TIMEOUT) as machine:
+    with Machine(command(rom, [(disk, False)], qemu=qemu), TIMEOUT) as machine:
         times = {}
         for mark in marks:
             machine.wait_for(mark)
@@ -79,6 +91,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
         texts = [text for _, text in STAGES]
+        qemu = emulator()
         ours = chain(ROOT)
         runs = {'vmbuild': (ours, texts)}
         if not options.no_stock:
@@ -91,7 +104,7 @@ def main():
         for number in range(options.rounds):
             for name, ((rom, disk), marks) in runs.items():
                 try:
-                    times[name].append(measure(rom, disk, marks))
+                    times[name].append(measure(qemu, rom, disk, marks))
                 except Failed as failure:
                     print(f'{name}, round {number + 1}: {failure}', file=sys.stderr)
     report(times)

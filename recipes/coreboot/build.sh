@@ -2,7 +2,7 @@
 # Builds coreboot for one board, with Linux and its initramfs as the payload.
 #   /in/coreboot.tar.xz                    coreboot's source, without git and without blobs
 #   /in/linux/bzImage
-#   /in/initramfs/initramfs.cpio.xz
+#   /in/initramfs/initramfs.cpio.zst
 #   /in/toolchain/                         the compiler, and its assemblers and linker
 #   /recipe/platform/coreboot.defconfig    what this board wants
 #   /recipe/platform/mainboard/            the board, if coreboot lacks it: <vendor>/<board>/…
@@ -25,7 +25,7 @@ done
 
 # The whole configuration ends up in the ROM, so whatever it names is named relative to the source's folder.
 mkdir site-local
-cp /in/linux/bzImage /in/initramfs/initramfs.cpio.xz site-local/
+cp /in/linux/bzImage /in/initramfs/initramfs.cpio.zst site-local/
 of_platform=()
 if [[ -d /recipe/platform/mainboard ]]; then
   for board in /recipe/platform/mainboard/*/*/; do
@@ -49,7 +49,7 @@ fi
   cat <<CONFIG
 CONFIG_PAYLOAD_LINUX=y
 CONFIG_PAYLOAD_FILE="site-local/bzImage"
-CONFIG_LINUX_INITRD="site-local/initramfs.cpio.xz"
+CONFIG_LINUX_INITRD="site-local/initramfs.cpio.zst"
 CONFIG_LINUX_COMMAND_LINE="$KERNEL_COMMAND_LINE"
 CONFIG
 } > wanted

@@ -16,8 +16,8 @@ export function vmbootFlash(platform: Platform): FlashBudget {
     needed: NEEDED,
     limit: Math.min(platform.flash.budget, PAYLOAD),
     parts: {
-      'Linux kernel': { input: `linux-${platform.name}`, file: 'bzImage', about: 3_200_000 },
-      initramfs: { input: 'u-root', file: 'initramfs.cpio.xz', about: 3_400_000 },
+      'Linux kernel': { input: `linux-${platform.name}`, file: 'bzImage', about: 3_700_000 },
+      initramfs: { input: 'u-root', file: 'initramfs.cpio.zst', about: 3_700_000 },
     },
   };
 }

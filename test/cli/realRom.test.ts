@@ -38,7 +38,7 @@ describe.each(['rom-qemu-q35', 'rom-x11sch-f'])('%s', (target) => {
     const named = (name: string) => all.find((part) => part.name === name);
     expect(named('kernel')?.from).toEqual({ target: `linux-${platform}`, file: 'bzImage' });
     expect(named('kernel')?.facts['version']).toMatch(/^6\.\d+\.\d+/);
-    expect(named('initramfs')?.from).toEqual({ target: 'u-root', file: 'initramfs.cpio.xz' });
+    expect(named('initramfs')?.from).toEqual({ target: 'u-root', file: 'initramfs.cpio.zst' });
     expect(named('lib/firmware/CLOUDHV.fd')?.from).toEqual({ target: 'edk2', file: 'CLOUDHV.fd' });
     expect(named('bbin/bb')?.facts).toMatchObject({ type: 'file', format: 'ELF64' });
     expect(named('fallback/romstage')?.from).toEqual({ target: `coreboot-${platform}`, file: 'coreboot.rom' });
