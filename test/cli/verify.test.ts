@@ -90,6 +90,34 @@ describe.skipIf(cannotBuild !== undefined)(buildSuite('vmbuild verify'), { timeo
     expect(closed.code, closed.stdout).toBe(0);
   });
 
+  it('does not build again what is on record, if that says as much', async () => {
+    const project = await fixture({
+      'a/recipe.ts': scriptRecipe('[ "$(umask)" = 0022 ] && echo a > /out/v || echo b > /out/v'),
+      'top/recipe.ts': scriptRecipe('cat /in/a/v > /out/v', { inputs: { a: 'a' } }),
+    });
+    const cli = await cliFor(project);
+    await cli.run('realize', 'top', ...NAMESPACE);
+    const verify = async (...args: readonly string[]) =>
+      await cli.run('verify', 'top', '--recorded', ...args, ...NAMESPACE);
+
+    expect((await verify('--axis', 'aslr,kernel')).stdout).toMatch(/^2 of 2 steps reproduced, [\d.]+ s$/m);
+    const again = await verify('--axis', 'kernel');
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stdout).toMatch(/^a {2}reproduced before, on 20\S+Z, in namespace: 1 round, 2 axes varied$/m);
+    expect(again.stdout).toMatch(/^2 of 2 steps reproduced, 2 of them before, /m);
+
+    // More axes, more rounds, or a later verification that found other bytes: the record does not say that.
+    expect((await verify('--axis', 'kernel,time-zone', '--only', 'top')).stdout).not.toMatch(/before/);
+    expect((await verify('--axis', 'kernel', '--rounds', '2', '--only', 'top')).stdout).not.toMatch(/before/);
+    expect((await verify('--axis', 'umask', '--strict', '--only', 'a')).code).toBe(5);
+    const [later, top] = [
+      await verify('--axis', 'kernel', '--only', 'a'),
+      await verify('--axis', 'kernel', '--only', 'top'),
+    ];
+    expect(later.stdout).toMatch(/^a {2}reproduced: /m);
+    expect(top.stdout).toMatch(/^top {2}reproduced before/m);
+  });
+
   it('refuses what it does not know', async () => {
     const cli = await cliFor(await fixture({ 'steady/recipe.ts': scriptRecipe('echo steady > /out/v') }));
     expect((await cli.run('verify', 'steady', '--axis', 'weather')).stderr).toMatch(

@@ -1,9 +1,10 @@
 import PQueue from 'p-queue';
 import type { MountedContent } from '../../executors/executor.ts';
 import { temporaryFolder } from '../../io/files.ts';
+import { buildKey } from '../../model/buildKey.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation } from '../../model/realisation.ts';
-import { verification, type VerificationFacts } from '../../model/verification.ts';
+import { type Verification, verification, type VerificationFacts } from '../../model/verification.ts';
 import { claimTree } from '../../store/artifacts.ts';
 import { scratchPrefix } from '../../store/openStore.ts';
 import { recordVerification } from '../../store/verifications.ts';
@@ -14,6 +15,7 @@ import { createProvisioner, type Provisioner, type ProvisionOptions } from '../p
 import type { Subject } from './buildAgain.ts';
 import { ImageCopies } from './imageCopies.ts';
 import { describeMachine, sweepMemory } from './machine.ts';
+import { verificationOnRecord } from './onRecord.ts';
 import { Probes } from './probes.ts';
 import { type StepVerdict, verifyStep, type VerifyStepOptions } from './verifyStep.ts';
 
@@ -22,6 +24,8 @@ export interface VerifyOptions
   extends ProvisionOptions, StepChoice, Pick<VerifyStepOptions, 'executors' | 'axes' | 'rounds' | 'strict' | 'bisect'> {
   /** Steps at once. */
   readonly jobs: number;
+  /** What the store has a verification of that says as much is told, and not built again. */
+  readonly recorded?: boolean;
   readonly cores: number;
   readonly vmbuildVersion: string;
   readonly onStep: (event: VerifyEvent) => void;
@@ -30,11 +34,12 @@ export interface VerifyOptions
 /** What happens during a verification. */
 export type VerifyEvent =
   | { readonly type: 'verify-building'; readonly target: string; readonly what: string }
+  | { readonly type: 'verified-before'; readonly target: string; readonly statement: Verification }
   | { readonly type: 'verified'; readonly result: StepVerdict };
 
 /**
  * Builds the steps of the targets' graphs again, each from its realised inputs in changed surroundings, records what came
- * of it, and returns it, the steps in the order of the graph.
+ * of it, and returns it, the steps in the order of the graph. With `recorded`, those that were verified before are not among them.
  *
  * @throws VmbuildError NOT_REALISED if a step has no artifact to compare with.
  */
@@ -50,6 +55,11 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
       hints: [`Realise it first: vmbuild realize ${targets.map((step) => step.target).join(' ')}`],
     });
   }
+  const statementOf = (step: Step): Realisation => realised.get(step.hash) as Realisation;
+  const left = chosen.filter(
+    (step) => !(options.recorded === true && verifiedBefore(step, statementOf(step), options)),
+  );
+  if (left.length === 0) return [];
   await sweepMemory();
   await using provisioner = createProvisioner(options);
   await using scratch = await temporaryFolder(store.layout.temporary, scratchPrefix());
@@ -59,9 +69,8 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
   const probes = new Probes(first, options);
   await using images = new ImageCopies();
   const queue = new PQueue({ concurrency: options.jobs });
-  const statementOf = (step: Step): Realisation => realised.get(step.hash) as Realisation;
   // The longest first, so that none of them is left alone at the end.
-  const order = chosen.toSorted((a, b) => durationOf(statementOf(b)) - durationOf(statementOf(a)));
+  const order = left.toSorted((a, b) => durationOf(statementOf(b)) - durationOf(statementOf(a)));
   const verdicts = new Map<Step, StepVerdict>();
   await queue.addAll(
     order.map((step) => async () => {
@@ -85,7 +94,15 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
       options.onStep({ type: 'verified', result });
     }),
   );
-  return chosen.map((step) => verdicts.get(step) as StepVerdict);
+  return left.map((step) => verdicts.get(step) as StepVerdict);
+}
+
+/** True, and told, if the store has a verification of a step that says as much as one of now would. */
+function verifiedBefore(step: Step, realised: Realisation, options: VerifyOptions): boolean {
+  const key = buildKey(realised.predicate.buildDefinition.internalParameters.document);
+  const statement = verificationOnRecord(options.store, key, artifactOf(realised), options);
+  if (statement !== undefined) options.onStep({ type: 'verified-before', target: step.target, statement });
+  return statement !== undefined;
 }
 
 async function provide(

@@ -22,6 +22,7 @@ interface VerifyCommandOptions extends GlobalOptions, FetchOptions {
   readonly axis?: string;
   readonly strict?: boolean;
   readonly bisect?: boolean;
+  readonly recorded?: boolean;
   readonly jobs?: number;
   readonly cores?: number;
   readonly json?: boolean;
@@ -43,9 +44,12 @@ export async function verifyCommand(
   using interrupt = interruptSignal();
   const start = performance.now();
   const json = options.json === true;
+  let before = 0;
   const tell = (event: VerifyEvent): void => {
+    if (event.type === 'verified-before') before += 1;
     if (json) process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...asJson(event) })}\n`);
     else if (event.type === 'verify-building') process.stderr.write(`${event.target}: ${event.what}\n`);
+    else if (event.type === 'verified-before') process.stdout.write(describeBefore(event));
     else process.stdout.write(describe(event.result, store));
   };
   let results: readonly StepVerdict[];
@@ -63,6 +67,7 @@ export async function verifyCommand(
       rounds: options.rounds,
       strict: options.strict ?? false,
       bisect: options.bisect ?? false,
+      recorded: options.recorded ?? false,
       depth: options.depth,
       only: options.only,
       jobs: options.jobs ?? 1,
@@ -80,11 +85,12 @@ export async function verifyCommand(
   const [differs, inconclusive] = [count('differs'), count('inconclusive')];
   if (!json) {
     const others = [
+      ...(before > 0 ? [`${before} of them before`] : []),
       ...(differs > 0 ? [`${differs} differ`] : []),
       ...(inconclusive > 0 ? [`${inconclusive} inconclusive`] : []),
     ];
     process.stdout.write(
-      `${count('reproduced')} of ${formatCount(results.length, 'step')} reproduced${others.map((text) => `, ${text}`).join('')}, ${formatDuration(performance.now() - start)}\n`,
+      `${count('reproduced') + before} of ${formatCount(results.length + before, 'step')} reproduced${others.map((text) => `, ${text}`).join('')}, ${formatDuration(performance.now() - start)}\n`,
     );
   }
   conclude(results, store);
@@ -139,8 +145,19 @@ function describe(result: StepVerdict, { layout }: Store): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** What is on record of a step that is not built again, for people. */
+function describeBefore({ target, statement }: Extract<VerifyEvent, { type: 'verified-before' }>): string {
+  const { passedTests, vmbuild } = statement.predicate;
+  const lines = [
+    `${target}  reproduced before, on ${vmbuild.finishedOn}, in ${vmbuild.executors.join(' and ')}: ` +
+      `${formatCount(vmbuild.rounds.length, 'round')}, ${passedTests.length} axes varied`,
+    ...Object.entries(vmbuild.notVaried).map(([name, reason]) => `  not varied: ${name}: ${reason}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
 function asJson(event: VerifyEvent): object {
-  if (event.type === 'verify-building') return event;
+  if (event.type !== 'verified') return event;
   const { subject, key, verdict, reason, rounds, executors, varied, notVaried, mattering, other, ...flags } =
     event.result;
   return {

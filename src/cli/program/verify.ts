@@ -18,6 +18,7 @@ export function define(program: Command): void {
       .option('--rounds <n>', 'how often each step is built', positiveInteger('--rounds'), 1)
       .option('--axis <names>', 'vary only these, with commas between')
       .option('--strict', 'what the sandbox fixes must not matter, either')
+      .option('--recorded', 'what the store has a verification of, with as many rounds and axes, is not built again')
       .option('--bisect', 'after a difference, vary one axis at a time and name those that matter')
       .addOption(
         new Option('--executor <name>', 'what runs the steps; auto takes turns')
