@@ -16,7 +16,7 @@ export function vmbootFlash(platform: Platform): FlashBudget {
     needed: NEEDED,
     limit: Math.min(platform.flash.budget, PAYLOAD),
     parts: {
-      'Linux kernel': { input: `linux-${platform.name}`, file: 'bzImage', about: 3_700_000 },
+      'Linux kernel': { input: `linux-${platform.name}`, file: 'bzImage', about: 3_850_000 },
       initramfs: { input: 'u-root', file: 'initramfs.cpio.zst', about: 3_700_000 },
     },
   };

@@ -23,6 +23,8 @@ export function readSmallFolder(root: string): SmallFolder | undefined {
   let bytes = 0;
   const pending = [root];
   try {
+    // opendir(3) follows a link, and what lies behind it is not ours: whoever removes the link must not remove that.
+    if (!lstatSync(root).isDirectory()) return undefined;
     for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
       folders.push(path);
       using folder = opendirSync(path);
