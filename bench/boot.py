@@ -5,9 +5,9 @@ turn, in the same QEMU. Of each stage, the time by the clock and the processors'
 
   bench/boot.py [--rounds N] [--stock COMMIT | --no-stock]
 
-The emulator is the recipe `qemu`, with the libraries of its image. Needs VMBUILD_STORE, and for OVMF the Debian package ovmf. The stock chain is what the recipes made at COMMIT: u-root's own
-vmboot, gokvm without patches, EDK2 with its countdown. It is built if the store does not have it, toolchain and all; --no-stock
-leaves it out.
+The emulator is the recipe `qemu`, with the libraries of its image. Needs VMBUILD_STORE, and for OVMF the Debian package ovmf. The stock
+chain is what the recipes made at COMMIT: u-root's own vmboot, gokvm without patches, EDK2 with its countdown. It is built if the store
+does not have it, toolchain and all; --no-stock leaves it out.
 """
 import argparse
 import json
@@ -45,11 +45,9 @@ def artifact(checkout, target):
 
 def emulator():
     """QEMU of the recipe, by the image's own loader, since this machine may have other libraries."""
-    vmbuild = os.path.join(ROOT, 'bin', 'vmbuild')
-    subprocess.run([vmbuild, 'image', 'build', 'qemu'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with open(os.path.join(ROOT, 'docker', 'qemu', 'lock.json'), encoding='utf-8') as lock:
-        digest = json.load(lock)['image']['digest']
-    root = os.path.join(os.environ['VMBUILD_STORE'], 'images', digest, 'rootfs')
+    # Name and digest, and on a line of its own the folder.
+    root = subprocess.run([os.path.join(ROOT, 'bin', 'vmbuild'), 'image', 'build', 'qemu'], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.splitlines()[1].strip()
     libraries = os.path.join(root, 'usr/lib/x86_64-linux-gnu')
     return (os.path.join(libraries, 'ld-linux-x86-64.so.2'), '--library-path', libraries,
             os.path.join(artifact(ROOT, 'qemu'), 'bin/qemu-system-x86_64'), '-L', os.path.join(root, 'usr/share/qemu'))

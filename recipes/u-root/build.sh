@@ -47,7 +47,7 @@ for path in init bin/uinit bbin/bb bbin/vmboot bbin/gosh lib/firmware/CLOUDHV.fd
   # an archive member: magic, thirteen numbers of eight digits, name, NUL
   grep -qaP "070701[0-9A-Fa-f]{104}$path\\x00" initramfs.cpio || fail "$path is missing from the initramfs"
 done
-# zstd, because the kernel unpacks it five times faster than xz; it costs 7 % of size. One thread, because with more of
+# zstd, because the kernel unpacks it in less than half of the time that xz takes; it costs 7 % of size. One thread, because with more of
 # them zstd may cut elsewhere.
 zstd -q --ultra -22 --single-thread -c initramfs.cpio > /out/initramfs.cpio.zst
 (($(stat -c %s /out/initramfs.cpio.zst) > 1000000)) || fail 'the initramfs is far too small'

@@ -76,3 +76,9 @@ export function verification({ artifact, varied, mattering, warned, ...facts }: 
     },
   };
 }
+
+/** How many axes a verification that ended in `reproduced` has varied. */
+export function countVaried({ predicate }: Verification): number {
+  // What was varied and matters stands in warnedTests alone.
+  return predicate.passedTests.length + predicate.warnedTests.length;
+}

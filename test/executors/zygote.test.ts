@@ -30,7 +30,11 @@ function keepersOf(client: Client): number[] {
 
 /** Goes on until it is ended. */
 function endless(marker: string): readonly string[] {
-  return ['bash', '-c', `echo runs; trap "" TERM; setsid sleep 1004 & while :; do sleep 1; done # ${marker}`];
+  return [
+    'bash',
+    '-c',
+    `echo runs; trap "" TERM; setsid bash -c "while :; do sleep 1; done # ${marker}" & while :; do sleep 1; done # ${marker}`,
+  ];
 }
 
 describe
@@ -108,7 +112,7 @@ describe
     using victim = client();
     const marker = uniqueMarker();
     const ended = [1, 2].map(() => victim.run({ command: endless(marker) }));
-    await until('both run', () => keepersOf(victim).length === 2 && processesWith(marker).length >= 2);
+    await until('both run', () => keepersOf(victim).length === 2 && processesWith(marker).length >= 4);
     const [zygote = 0] = zygotesOf(victim);
     process.kill(zygote, 'SIGKILL');
     for (const { error } of await Promise.all(ended)) expect(error?.code).toBe('EXECUTOR_FAILED');

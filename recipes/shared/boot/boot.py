@@ -15,6 +15,7 @@ scenarios.json has `timeout`, seconds for one boot, and `scenarios`, each with
   disks      paths below /in; what is written to them is lost, unless the scenario has `written`
   machine    what is unusual about the machine: arguments of machine.command
   steps      in their order: a text, the mark that has to appear; {"type": text}, what is typed then;
+             {"enter": text}, the same, and once it is on the console the Enter key, as a person does;
              {"ends": true}, the machine switches itself off
   written    afterwards there is a file in the last disk's file system: {"partition": number, "file": path}, and beside it
              one with `.sha256` at its end and its digest inside
@@ -66,6 +67,10 @@ def take(machine, step):
         print(f'{machine.elapsed():7.1f} s  {step}', flush=True)
     elif 'type' in step:
         machine.type(step['type'])
+    elif 'enter' in step:
+        machine.type(step['enter'])
+        machine.wait_for(step['enter'])
+        machine.type('\r')
     elif step.get('ends'):
         machine.wait_for_end()
         print(f'{machine.elapsed():7.1f} s  the machine is off', flush=True)

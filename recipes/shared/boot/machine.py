@@ -24,7 +24,8 @@ def command(rom, disks, memory=2048, cpus=2, processor='EPYC,+svm', network=Fals
 
     `qemu` is the program, and arguments that it always gets.
 
-    All its processors share one thread: with a thread for each, one boot in seven has a triple fault in QEMU's AMD-V, and none is faster.
+    All its processors share one thread. With a thread for each, a boot takes a seventh less, but one in seven has a triple fault in QEMU's
+    AMD-V.
 
     `steady`: the machine's time passes by the instructions that it executes (8 ns each), and by the clock only while it has nothing to
     do. So on a busy computer its timers do not overtake what it gets done.

@@ -1,7 +1,6 @@
 import PQueue from 'p-queue';
 import type { MountedContent } from '../../executors/executor.ts';
 import { temporaryFolder } from '../../io/files.ts';
-import { buildKey } from '../../model/buildKey.ts';
 import { VmbuildError } from '../../model/errors.ts';
 import { artifactOf, durationOf, licenceOf, type Realisation } from '../../model/realisation.ts';
 import { type Verification, verification, type VerificationFacts } from '../../model/verification.ts';
@@ -99,8 +98,8 @@ export async function verifyTargets(targets: readonly Step[], options: VerifyOpt
 
 /** True, and told, if the store has a verification of a step that says as much as one of now would. */
 function verifiedBefore(step: Step, realised: Realisation, options: VerifyOptions): boolean {
-  const key = buildKey(realised.predicate.buildDefinition.internalParameters.document);
-  const statement = verificationOnRecord(options.store, key, artifactOf(realised), options);
+  const { buildKey } = realised.predicate.buildDefinition.internalParameters;
+  const statement = verificationOnRecord(options.store, buildKey, artifactOf(realised), options);
   if (statement !== undefined) options.onStep({ type: 'verified-before', target: step.target, statement });
   return statement !== undefined;
 }

@@ -2,7 +2,7 @@ import { type PlannedStep, refusal } from '../../build/plan.ts';
 import { type BlobSlots, type LicenceClass, LICENCE_MEANINGS, strictest } from '../../model/blobSlot.ts';
 import { printableName } from '../../model/printable.ts';
 import { artifactOf, filesOf, licenceOf } from '../../model/realisation.ts';
-import type { Verification } from '../../model/verification.ts';
+import { countVaried, type Verification } from '../../model/verification.ts';
 import { readVerifications } from '../../store/verifications.ts';
 import { openContext } from '../context.ts';
 import { formatBytes, formatCount, formatTable } from '../format.ts';
@@ -68,14 +68,15 @@ export async function showCommand(target: string, options: GlobalOptions & { rea
   process.stdout.write(maskedText(masked));
 }
 
-function describeVerification({ predicate }: Verification): string {
-  const { verdict, reason, rounds, executors, notVaried, finishedOn } = predicate.vmbuild;
-  const axes = new Set([...predicate.passedTests, ...predicate.warnedTests, ...predicate.failedTests]).size;
+function describeVerification(statement: Verification): string {
+  const { verdict, reason, rounds, executors, notVaried, finishedOn } = statement.predicate.vmbuild;
   const how = [
     `${finishedOn} in ${executors.join(' and ')}`,
     formatCount(rounds.length, 'round'),
     // Of what differs it is not known of each axis whether it matters.
-    ...(verdict === 'reproduced' ? [`${axes} axes varied, ${Object.keys(notVaried).length} not or not for all`] : []),
+    ...(verdict === 'reproduced'
+      ? [`${countVaried(statement)} axes varied, ${Object.keys(notVaried).length} not or not for all`]
+      : []),
     ...(reason === undefined ? [] : [reason]),
   ];
   return `${verdict}: ${how.join(', ')}`;

@@ -5,6 +5,7 @@ import { type VerifyEvent, verifyTargets } from '../../build/verify/verify.ts';
 import type { StepVerdict } from '../../build/verify/verifyStep.ts';
 import type { Executor } from '../../executors/executor.ts';
 import { VmbuildError } from '../../model/errors.ts';
+import { countVaried } from '../../model/verification.ts';
 import type { Store } from '../../store/openStore.ts';
 import { chooseRenderer } from '../chooseRenderer.ts';
 import { type ExecutorChoice, workingExecutors } from '../chooseExecutor.ts';
@@ -147,10 +148,10 @@ function describe(result: StepVerdict, { layout }: Store): string {
 
 /** What is on record of a step that is not built again, for people. */
 function describeBefore({ target, statement }: Extract<VerifyEvent, { type: 'verified-before' }>): string {
-  const { passedTests, vmbuild } = statement.predicate;
+  const { vmbuild } = statement.predicate;
   const lines = [
     `${target}  reproduced before, on ${vmbuild.finishedOn}, in ${vmbuild.executors.join(' and ')}: ` +
-      `${formatCount(vmbuild.rounds.length, 'round')}, ${passedTests.length} axes varied`,
+      `${formatCount(vmbuild.rounds.length, 'round')}, ${countVaried(statement)} axes varied`,
     ...Object.entries(vmbuild.notVaried).map(([name, reason]) => `  not varied: ${name}: ${reason}`),
   ];
   return `${lines.join('\n')}\n`;

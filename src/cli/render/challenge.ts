@@ -2,6 +2,7 @@ import type { Challenged, Published, PublishedVerification, Speaker } from '../.
 import { shortDigest } from '../../model/digest.ts';
 import { printable } from '../../model/printable.ts';
 import type { Realisation } from '../../model/realisation.ts';
+import { countVaried } from '../../model/verification.ts';
 import { verifiedArtifact } from '../../model/verificationSchema.ts';
 import { formatCount } from '../format.ts';
 
@@ -34,11 +35,10 @@ function publishedText(each: Published, { buildKey, verdict }: Challenged): stri
 function verificationText({ statement, ...speaker }: PublishedVerification, local: string | undefined): string {
   const { verdict, rounds, executors, version, finishedOn } = statement.predicate.vmbuild;
   const of = verifiedArtifact(statement) === local ? '' : ` of ${shortDigest(verifiedArtifact(statement))}`;
-  const { passedTests, warnedTests, failedTests } = statement.predicate;
   const axes =
     verdict === 'reproduced'
-      ? `${passedTests.length + warnedTests.length} axes varied`
-      : `what matters: ${failedTests.join(', ') || 'not found out'}`;
+      ? `${countVaried(statement)} axes varied`
+      : `what matters: ${statement.predicate.failedTests.join(', ') || 'not found out'}`;
   return (
     `verified${of}: ${verdict}, ${formatCount(rounds.length, 'round')}, ${axes}  ${speakerText(speaker)}, ` +
     `${executors.join('+')}, vmbuild ${version}, ${finishedOn}`
